@@ -109,6 +109,9 @@ struct backend_ops {
     void (*moe)(struct backend *be, struct vec *y, const struct vec *x,
                 const struct layer *lw, const struct shape *shape, int n_rows,
                 struct route *route);
+    /* y[i] = x[row[i]]: the rows whose logits are wanted, before the head. row: host. */
+    void (*gather)(struct backend *be, struct vec *y, const struct vec *x,
+                   const int32_t *row, int n_rows);
     /* Copies rows [row, row + n_rows) of the first `width` columns to host. Waits for
      * everything enqueued; false when the device failed. */
     bool (*read)(struct backend *be, const struct vec *v, int row, int n_rows, int width,
