@@ -2,8 +2,7 @@
  *
  * Element types of tensors: block formats, sizes, and the exact value of each element.
  *
- * Numbers of the types are those of GGUF. The layouts are described in quant.c, on each
- * block struct (source: ggml-common.h and gguf-py of llama.cpp; spec/decoder.md 4.6).
+ * Numbers of the types are those of GGUF. The layouts are in model/blocks.h.
  * Nothing here is fast: the kernels of model/cpu are, and are compared with this.
  */
 #ifndef HADAL_MODEL_QUANT_H

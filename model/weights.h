@@ -24,7 +24,10 @@ struct weight {
     int n_out;           /* rows of a slab */
     int n_in;            /* values of a row */
     size_t row_bytes;
-    const unsigned char *data; /* [n_slab][n_out][row_bytes]; NULL = the role is absent */
+    size_t slab_bytes;   /* from one slab to the next; n_out * row_bytes, and more where
+                            the slabs are rows of a fused tensor (gate_up_exps) */
+    const unsigned char *data; /* [n_slab][slab_bytes], of which the first n_out *
+                                  row_bytes are rows; NULL = the role is absent */
     void *device;        /* the back end's own copy or note; set by adopt() */
 };
 
