@@ -27,6 +27,9 @@ bool termtext_add_line(struct buf *out, const char *text, size_t len);
 /* True for characters that termtext shows in another form. */
 bool termtext_is_unsafe(uint32_t code_point);
 
+/* Width of one character in terminal cells: 0, 1 or 2. */
+int termtext_char_width(uint32_t code_point);
+
 /* Length in bytes (>= 1) of the grapheme cluster at text[0..len), len > 0, valid UTF-8,
  * and its width in terminal cells: 0, 1 or 2 (emoji sequences and CJK are 2). Tab has
  * width 1 here: the caller expands it. Unicode: utf8proc. */
