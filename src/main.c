@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * main: see sources.am; grows in the next commits.
+ * main: reads the command line, runs what it says, and turns a failure into one line
+ * and an exit code. Everything else is behind command.h.
  */
 #include "config.h"
 
-#include <stdio.h>
+#include "src/command.h"
+#include "src/exit_code.h"
+#include "src/output.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-    puts("hadal " PACKAGE_VERSION);
-    return 0;
+    struct err err = {.kind = ERR_NONE};
+    struct options opt;
+
+    output_prepare();
+    options_init(&opt);
+    if (!command_dispatch(&opt, argc, argv, &err))
+        exit_report(&err);
+    options_release(&opt);
+    return exit_code(&err);
 }

@@ -21,22 +21,23 @@
 #include "src/base/message.h"
 
 enum stop_reason { STOP_EOS, STOP_LENGTH, STOP_TEXT, STOP_INTERRUPT, STOP_TIMEOUT };
-const char *stop_reason_name(enum stop_reason reason); /* "eos", "length", "stop", ... */
+const char *
+stop_reason_name(enum stop_reason reason); /* "eos", "length", "stop", ... */
 
 /* What is asked of the model. Everything is copied by worker_ask. */
 struct ask {
     int64_t turn;
     /* One of three kinds of prompt: */
-    const struct message *msg;   /* a chat (n_msg > 0) ... */
+    const struct message *msg; /* a chat (n_msg > 0) ... */
     size_t n_msg;
-    const char *raw;             /* ... or plain text to complete (raw != NULL) ... */
+    const char *raw; /* ... or plain text to complete (raw != NULL) ... */
     size_t raw_len;
-    const int32_t *token;        /* ... or exactly these ids (token != NULL) */
+    const int32_t *token; /* ... or exactly these ids (token != NULL) */
     size_t n_token;
     enum think_mode think;
     struct sampling sampling;
-    int max_tokens;              /* -1: until the context is full */
-    const char *const *stop;     /* stop texts */
+    int max_tokens;          /* -1: until the context is full */
+    const char *const *stop; /* stop texts */
     size_t n_stop;
 };
 
@@ -54,15 +55,15 @@ enum report_kind {
 struct report {
     enum report_kind kind;
     int64_t turn;
-    char *text;               /* whole UTF-8 characters */
+    char *text; /* whole UTF-8 characters */
     size_t len;
-    int done, total;          /* prefill progress; cached tokens count as done */
+    int done, total; /* prefill progress; cached tokens count as done */
     enum stop_reason stop_reason;
     int prompt_tokens, cached_tokens, completion_tokens;
     double load_s, prefill_s, decode_s;
     int ctx_used, ctx_size;
-    float tokens_per_s;       /* of decoding so far (TEXT, THINKING, DONE) */
-    struct tokens ids;        /* sampled ids (DONE), without the end-of-turn token */
+    float tokens_per_s; /* of decoding so far (TEXT, THINKING, DONE) */
+    struct tokens ids;  /* sampled ids (DONE), without the end-of-turn token */
     uint64_t seed;
     const struct engine_info *info; /* READY: valid until worker_stop */
     struct err err;
@@ -76,7 +77,8 @@ struct worker *worker_start(const struct engine_options *engine,
                             const struct session_options *session,
                             struct err *err) MUST_USE;
 int worker_fd(const struct worker *w);
-void worker_ask(struct worker *w, const struct ask *ask); /* queued; answered in order */
+void worker_ask(struct worker *w,
+                const struct ask *ask); /* queued; answered in order */
 bool worker_take_report(struct worker *w, struct report *out); /* false: none waits */
 /* Stops the running turn (and those queued): it reports DONE with this reason. */
 void worker_cancel(struct worker *w, enum stop_reason reason);

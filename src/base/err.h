@@ -36,7 +36,9 @@ enum err_kind {
     ERR_MEMORY,    /* not enough memory, host or device                      exit 7 */
     ERR_DEVICE,    /* the device asked for is not there                      exit 7 */
     ERR_CONSTRAINT, /* schema or grammar not satisfiable                     exit 9 */
-    ERR_CANCELLED, /* the caller's stop flag was seen; no message is due */
+    ERR_TIMEOUT,   /* --timeout passed                                     exit 124 */
+    ERR_CANCELLED, /* the caller's stop flag was seen; no message is due. From a
+                      command: ended by a signal, code is the exit code 128 + n */
 };
 
 struct err {

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of commands, and the dispatch: see command.h.
+ */
+#include "config.h"
+
+#include "src/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/config_file.h"
+#include "src/help.h"
+#include "src/output.h"
+
+enum {
+    ANY = OPTIONS_HELP | OPTIONS_COMMON,
+    DATA = ANY | OPTIONS_JSON,
+};
+
+/* clang-format off */
+static const struct command bare = {
+    "", "[COMMAND]", "chat on the terminal; where standard input or output is none: as 'hadal run'",
+    NULL,
+    DATA | OPTIONS_VERSION | OPTIONS_CHAT, 0, 0, cmd_bare,
+};
+
+static const struct command table[] = {
+    {"run", "[PROMPT...]", "one answer on standard output",
+     "The message is PROMPT, its words joined by one space, then the files of -f, then\n"
+     "standard input where it is no terminal; a word '-' stands for standard input in\n"
+     "place. Thinking goes to standard error where standard output is no terminal.",
+     DATA | OPTIONS_CHAT | OPTIONS_RUN, 0, -1, NULL},
+    {"pull", "MODEL", "download weights", NULL, ANY, 0, -1, NULL},
+    {"list", "", "list the models that are here", NULL, DATA, 0, 0, NULL},
+    {"show", "[MODEL]", "what a model is", NULL, DATA, 0, 1, NULL},
+    {"rm", "MODEL", "remove a model", NULL, ANY, 0, -1, NULL},
+    {"search", "QUERY", "full-text search of past sessions",
+     "Finds messages that hold every word of QUERY, newest first. \"a phrase\" and prefix*\n"
+     "are understood; any other character is only text.",
+     DATA | OPTIONS_SEARCH, 1, -1, NULL},
+    {"log", "[SESSION]", "list sessions, or print one",
+     "SESSION is an id, or its unique beginning.", DATA, 0, 1, NULL},
+    {"export", "[SESSION...]", "write sessions to files", NULL, ANY, 0, -1, NULL},
+    {"import", "FILE", "read sessions from files", NULL, ANY, 0, -1, NULL},
+    {"tokenize", "", "bytes of standard input to token ids", NULL,
+     ANY | OPTIONS_TOKENIZE, 0, 0, NULL},
+    {"detokenize", "", "token ids of standard input to bytes", NULL, ANY, 0, 0,
+     NULL},
+    {"render", "", "messages of standard input to the exact prompt text",
+     "Standard input: {\"messages\": [{\"role\", \"content\", \"thinking\"}...],\n"
+     "\"add_generation_prompt\": bool, \"thinking\": bool}.",
+     DATA, 0, 0, NULL},
+    {"logits", "", "logits after a prompt of token ids", NULL,
+     DATA | OPTIONS_LOGITS, 0, 0, NULL},
+    {"perplexity", "[FILE]", "perplexity of a text", NULL, DATA | OPTIONS_PERPLEXITY, 0, 1,
+     NULL},
+    {"bench", "", "speed of prefill and decode", NULL, DATA | OPTIONS_BENCH, 0, 0, NULL},
+    {"quantize", "IN OUT", "convert weights", NULL, ANY, 0, -1, NULL},
+    {"doctor", "", "what this build and machine can do", NULL, DATA, 0, 0, NULL},
+    {"help", "[COMMAND]", "help about a command", NULL, ANY, 0, 1, cmd_help},
+};
+/* clang-format on */
+
+const struct command *command_table(size_t *n)
+{
+    *n = sizeof(table) / sizeof(table[0]);
+    return table;
+}
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
+    return NULL;
+}
+
+const struct command *command_bare(void)
+{
+    return &bare;
+}
+
+bool command_available(const struct command *command, struct err *err)
+{
+    return command->run != NULL || err_set(err, ERR_USAGE,
+                                           "command '%s' is not available in this "
+                                           "version",
+                                           command->name);
+}
+
+static bool check_words(const struct options *opt, struct err *err)
+{
+    const struct command *command = opt->command;
+
+    if (opt->words.n < (size_t)command->min_words)
+        return err_set(err, ERR_USAGE, "%s: %s is missing; see 'hadal help %s'",
+                       command->name, command->arguments, command->name);
+    if (command->max_words >= 0 && opt->words.n > (size_t)command->max_words)
+        return err_set(err, ERR_USAGE, "surplus argument '%s'; see 'hadal %s%s--help'",
+                       opt->words.item[command->max_words], command->name,
+                       command == &bare ? "" : " ");
+    return true;
+}
+
+static bool print_version(struct err *err)
+{
+    static const char text[] = "hadal " PACKAGE_VERSION " (" HADAL_COMMIT ")\n";
+
+    return output_write(text, sizeof(text) - 1, err);
+}
+
+/* The options once more, over what the configuration says. */
+static bool parse_over_config(struct options *opt, int argc, char **argv, int skip,
+                              struct err *err)
+{
+    const struct command *command = opt->command;
+    double started_at = opt->started_at;
+
+    options_release(opt);
+    options_init(opt);
+    opt->command = command;
+    opt->started_at = started_at;
+    return config_file_load(opt, err) &&
+           options_parse(opt, command->options, argc, argv, skip, err);
+}
+
+bool command_dispatch(struct options *opt, int argc, char **argv, struct err *err)
+{
+    int at = options_find_word(bare.options, argc, argv);
+
+    opt->command = at < argc ? command_find(argv[at]) : &bare;
+    if (opt->command == NULL)
+        return err_set(err, ERR_USAGE, "unknown command '%s'; see 'hadal help'",
+                       argv[at]);
+    if (!command_available(opt->command, err) ||
+        !options_parse(opt, opt->command->options, argc, argv, at, err))
+        return false;
+    if (opt->help)
+        return help_print(opt->command, err);
+    if (opt->version)
+        return print_version(err);
+    if (!check_words(opt, err))
+        return false;
+    if (opt->command->run != cmd_help && !parse_over_config(opt, argc, argv, at, err))
+        return false;
+    return opt->command->run(opt, err);
+}
