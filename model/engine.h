@@ -36,6 +36,7 @@ struct engine_info {
     const char *kernels;       /* "avx2+fma+f16c" */
     const char *chat_format;   /* "deepseek-v3"; "none" */
     bool chat_format_guessed;
+    const char *chat_note;     /* why a recognised format cannot be used, or NULL */
     int n_threads;
     int n_layer, hidden, n_head, vocab, n_expert, n_expert_used, ctx_train;
     int64_t n_params;

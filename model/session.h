@@ -28,7 +28,7 @@ struct session_options {
 
 /* Called between prefill chunks. */
 typedef void (*session_progress_fn)(void *ctx, int done_tokens, int total_tokens);
-/* Logits of one position; valid for the call. false stops. */
+/* Logits of one position; valid for the call. false stops (ERR_CANCELLED). */
 typedef bool (*session_logits_fn)(void *ctx, int position, const float *logits);
 
 struct session;
