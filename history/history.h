@@ -25,7 +25,6 @@
 #include "src/base/message.h"
 
 struct history;
-struct arena;
 
 enum history_mode {
     HISTORY_WRITE, /* makes folder (0700) and file (0600) where missing; migrates */
@@ -57,7 +56,7 @@ struct history_session {
 struct history_sessions {
     struct history_session *row;
     size_t n;
-    struct arena *arena; /* owns what the rows point to */
+    char *text; /* the rows' strings */
 };
 
 /* Begins a session and writes its id. model and title may be NULL; without a title the
@@ -121,7 +120,7 @@ struct history_message {
 struct history_messages {
     struct history_message *row;
     size_t n;
-    struct arena *arena; /* owns what the rows point to */
+    char *text; /* the rows' strings and blobs */
 };
 
 /* Appends a message to the session; *id (may be NULL) is its number. */
@@ -176,7 +175,7 @@ struct history_hit {
 struct history_hits {
     struct history_hit *row;
     size_t n;
-    struct arena *arena; /* owns what the rows point to */
+    char *text; /* the rows' strings */
 };
 
 /* A query without a word has no hits; no query is an error. */
@@ -192,7 +191,7 @@ bool history_parse_since(const char *text, int64_t now_ms, int64_t *since_ms,
 
 struct history_health {
     bool ok;            /* quick_check, foreign keys and the search index agree */
-    char problem[800];  /* the first fault found; "" when ok */
+    char problem[200];  /* the first fault found; "" when ok */
     int schema_version; /* of the file */
     int schema_newest;  /* of this program */
     char journal_mode[16];

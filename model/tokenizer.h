@@ -41,16 +41,20 @@ bool tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
  * without text. NULL when the id is out of range. */
 const char *tokenizer_bytes(const struct tokenizer *t, int32_t id, size_t *len);
 
-int tokenizer_n_tokens(const struct tokenizer *t);   /* ids below this have an entry */
-bool tokenizer_is_added(const struct tokenizer *t, int32_t id);  /* control, user-defined */
-bool tokenizer_is_normal(const struct tokenizer *t, int32_t id); /* may be shown as text */
-int32_t tokenizer_find(const struct tokenizer *t, const char *text); /* added token; -1 */
+int tokenizer_n_tokens(const struct tokenizer *t); /* ids below this have an entry */
+bool tokenizer_is_added(const struct tokenizer *t,
+                        int32_t id); /* control, user-defined */
+bool tokenizer_is_normal(const struct tokenizer *t,
+                         int32_t id); /* may be shown as text */
+int32_t tokenizer_find(const struct tokenizer *t,
+                       const char *text); /* added token; -1 */
 
-int32_t tokenizer_bos(const struct tokenizer *t);    /* -1: none */
-int32_t tokenizer_eos(const struct tokenizer *t);    /* -1: none */
-bool tokenizer_wants_bos(const struct tokenizer *t); /* raw completion begins with BOS */
+int32_t tokenizer_bos(const struct tokenizer *t); /* -1: none */
+int32_t tokenizer_eos(const struct tokenizer *t); /* -1: none */
+bool tokenizer_wants_bos(
+    const struct tokenizer *t); /* raw completion begins with BOS */
 bool tokenizer_is_end(const struct tokenizer *t, int32_t id); /* the SET of end ids */
-const char *tokenizer_pre(const struct tokenizer *t); /* "deepseek-v3" */
+const char *tokenizer_pre(const struct tokenizer *t);         /* "deepseek-v3" */
 /* The chat template's text as the model's files carry it, or NULL. */
 const char *tokenizer_template(const struct tokenizer *t);
 

@@ -53,13 +53,17 @@ static size_t match_length(const char *text, size_t len, struct lead lead)
 size_t utf8_decode(const char *text, size_t len, uint32_t *code_point, bool *valid)
 {
     unsigned char first = (unsigned char)text[0];
-    struct lead lead = lead_of(first);
-    size_t n = match_length(text, len, lead);
-    bool ok = n == lead.len;
+    struct lead lead;
     uint32_t value = first;
+    size_t n = 1;
+    bool ok = true;
 
-    if (lead.len > 1)
+    if (first >= 0x80) { /* ASCII, nearly all there is, needs no more */
+        lead = lead_of(first);
+        n = match_length(text, len, lead);
+        ok = n == lead.len;
         value = first & (0x7FU >> lead.len);
+    }
     for (size_t i = 1; i < n; i++)
         value = value << 6 | ((unsigned char)text[i] & 0x3FU);
     *code_point = ok ? value : REPLACEMENT;

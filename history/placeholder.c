@@ -1,0 +1,1 @@
+typedef int history_placeholder;

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Vocabularies for tests: see vocabulary.h.
+ */
+#include "config.h"
+
+#include "tests/vocabulary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "tests/test.h"
+
+static bool ends_with(const char *text, const char *tail)
+{
+    size_t n = strlen(text);
+    size_t m = strlen(tail);
+
+    return n >= m && strcmp(text + n - m, tail) == 0;
+}
+
+/* The bytes of a file, unpacked by gzip where its name says so. */
+static bool read_unpacked(const char *path, struct buf *out)
+{
+    struct err err;
+    char command[4200];
+    FILE *pipe;
+    bool ok;
+
+    if (!ends_with(path, ".gz"))
+        return file_read(path, ERR_IO, out, &err);
+    snprintf(command, sizeof(command), "gzip -dc '%s'", path);
+    pipe = popen(command, "r");
+    if (pipe == NULL)
+        return false;
+    ok = file_read_fd(fileno(pipe), path, out, &err);
+    return pclose(pipe) == 0 && ok;
+}
+
+/* A tokenizer.json by itself becomes a folder for the moment. */
+static struct tokenizer *open_json(const char *path, struct err *err)
+{
+    char folder[] = "/tmp/hadal-test-XXXXXX";
+    char file[64];
+    struct buf text;
+    struct tokenizer *t = NULL;
+
+    buf_init(&text, 64 << 20);
+    if (mkdtemp(folder) == NULL || !read_unpacked(path, &text))
+        goto done;
+    snprintf(file, sizeof(file), "%s/tokenizer.json", folder);
+    if (file_replace(file, buf_text(&text), text.len, err))
+        t = tokenizer_open_folder(folder, err);
+    unlink(file);
+    rmdir(folder);
+done:
+    buf_release(&text);
+    return t;
+}
+
+static struct tokenizer *open_gguf(const char *path, struct err *err)
+{
+    struct gguf *g = gguf_open(path, err);
+    struct tokenizer *t = g == NULL ? NULL : tokenizer_open_gguf(g, 0, err);
+
+    gguf_close(g);
+    return t;
+}
+
+struct tokenizer *vocabulary_open(const char *name, bool *missing)
+{
+    const char *path = name[0] == '/' ? name : test_fixture(name);
+    struct err err = {.text = "cannot be read"};
+    struct tokenizer *t;
+
+    *missing = path == NULL || access(path, R_OK) != 0;
+    if (*missing)
+        return NULL;
+    if (ends_with(path, ".gguf"))
+        t = open_gguf(path, &err);
+    else if (ends_with(path, ".json") || ends_with(path, ".gz"))
+        t = open_json(path, &err);
+    else
+        t = tokenizer_open_folder(path, &err);
+    if (t == NULL)
+        FAIL("%s: %s", name, err.text);
+    return t;
+}
+
+cJSON *vocabulary_json(const char *name, bool *missing)
+{
+    const char *path = test_fixture(name);
+    struct err err;
+    size_t len;
+    char *text;
+    cJSON *json;
+
+    *missing = path == NULL;
+    if (*missing)
+        return NULL;
+    text = test_read(path, &len);
+    if (text == NULL)
+        return NULL;
+    json = json_parse(text, len, name, ERR_FAILED, &err);
+    if (json == NULL)
+        FAIL("%s", err.text);
+    free(text);
+    return json;
+}
+
+static void add_base64(struct buf *out, const char *text)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned value = 0;
+    int n_bits = 0;
+
+    for (; *text != '\0' && *text != '='; text++) {
+        value = value << 6 | (unsigned)(strchr(digits, *text) - digits);
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            buf_add_char(out, (char)(value >> n_bits & 0xFF));
+        }
+    }
+}
+
+void vocabulary_text(const cJSON *item, struct buf *out)
+{
+    const cJSON *text = json_get(item, "text");
+
+    buf_clear(out);
+    if (cJSON_IsString(text))
+        buf_add_text(out, text->valuestring);
+    else
+        add_base64(out, json_get(item, "bytes_b64")->valuestring);
+}
+
+bool vocabulary_check_ids(const struct tokens *got, const cJSON *expected,
+                          const char *what)
+{
+    size_t i = 0;
+    const cJSON *id;
+
+    cJSON_ArrayForEach(id, expected)
+    {
+        if (i >= got->len || got->id[i] != id->valueint)
+            return FAIL("%s: token %zu is %d, expected %d", what, i,
+                        i < got->len ? (int)got->id[i] : -1, id->valueint);
+        i++;
+    }
+    if (i != got->len)
+        return FAIL("%s: %zu tokens, expected %zu", what, got->len, i);
+    return true;
+}
