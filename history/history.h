@@ -25,6 +25,7 @@
 #include "src/base/message.h"
 
 struct history;
+struct arena;
 
 enum history_mode {
     HISTORY_WRITE, /* makes folder (0700) and file (0600) where missing; migrates */
@@ -56,7 +57,7 @@ struct history_session {
 struct history_sessions {
     struct history_session *row;
     size_t n;
-    char *text; /* the rows' strings */
+    struct arena *arena; /* owns what the rows point to */
 };
 
 /* Begins a session and writes its id. model and title may be NULL; without a title the
@@ -120,7 +121,7 @@ struct history_message {
 struct history_messages {
     struct history_message *row;
     size_t n;
-    char *text; /* the rows' strings and blobs */
+    struct arena *arena; /* owns what the rows point to */
 };
 
 /* Appends a message to the session; *id (may be NULL) is its number. */
@@ -175,7 +176,7 @@ struct history_hit {
 struct history_hits {
     struct history_hit *row;
     size_t n;
-    char *text; /* the rows' strings */
+    struct arena *arena; /* owns what the rows point to */
 };
 
 /* A query without a word has no hits; no query is an error. */
@@ -191,7 +192,7 @@ bool history_parse_since(const char *text, int64_t now_ms, int64_t *since_ms,
 
 struct history_health {
     bool ok;            /* quick_check, foreign keys and the search index agree */
-    char problem[200];  /* the first fault found; "" when ok */
+    char problem[800];  /* the first fault found; "" when ok */
     int schema_version; /* of the file */
     int schema_newest;  /* of this program */
     char journal_mode[16];

@@ -38,9 +38,9 @@ static const struct command table[] = {
     {"search", "QUERY", "full-text search of past sessions",
      "Finds messages that hold every word of QUERY, newest first. \"a phrase\" and prefix*\n"
      "are understood; any other character is only text.",
-     DATA | OPTIONS_SEARCH, 1, -1, NULL},
+     DATA | OPTIONS_SEARCH, 1, -1, cmd_search},
     {"log", "[SESSION]", "list sessions, or print one",
-     "SESSION is an id, or its unique beginning.", DATA, 0, 1, NULL},
+     "SESSION is an id, or its unique beginning.", DATA, 0, 1, cmd_log},
     {"export", "[SESSION...]", "write sessions to files", NULL, ANY, 0, -1, NULL},
     {"import", "FILE", "read sessions from files", NULL, ANY, 0, -1, NULL},
     {"tokenize", "", "bytes of standard input to token ids", NULL,

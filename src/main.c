@@ -13,11 +13,16 @@ int main(int argc, char **argv)
 {
     struct err err = {.kind = ERR_NONE};
     struct options opt;
+    int code = 0;
 
     output_prepare();
     options_init(&opt);
-    if (!command_dispatch(&opt, argc, argv, &err))
+    /* err means something only on failure: what was tried in vain and did not matter
+     * may have left its words there. */
+    if (!command_dispatch(&opt, argc, argv, &err)) {
         exit_report(&err);
+        code = exit_code(&err);
+    }
     options_release(&opt);
-    return exit_code(&err);
+    return code;
 }

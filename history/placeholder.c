@@ -1,1 +1,0 @@
-typedef int history_placeholder;

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Products of weights and activations: divides them into units for the pool, and takes
+ * for each the kernel that suits the number of rows.
+ *
+ * A unit is a range of rows of one weight, computed by one thread for all rows of
+ * activations: a weight is read once, and no result depends on how many threads there
+ * are. Up to MATVEC_COLS rows of activations go through matvec one by one (the range is
+ * still in the cache then); more go through panels, whose sums run in another order, so
+ * that a row alone and the same row in a batch agree to rounding only.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "model/cpu/cpu_priv.h"
+
+enum {
+    MATVEC_COLS = 3,
+    UNIT_BYTES = 32 * 1024, /* of weights in a matvec unit */
+    ROW_STEP = 8,           /* rows that a matvec kernel likes to take at once */
+};
+
+bool gemm_wants_quantised(const struct backend *be, const struct quant_type *type)
+{
+    return be->kernels->pack[type->type] != NULL;
+}
+
+struct quantise_task {
+    const struct cpu_kernels *kernels;
+    struct act a;
+    unsigned char *out;
+    int n_rows, rows_a_unit;
+};
+
+static void quantise_unit(void *ctx, int unit, int thread)
+{
+    const struct quantise_task *t = ctx;
+    int end = (unit + 1) * t->rows_a_unit;
+
+    (void)thread;
+    for (int r = unit * t->rows_a_unit; r < end && r < t->n_rows; r++)
+        t->kernels->quantize(t->a.x + (size_t)r * t->a.x_stride, t->a.n_in,
+                             t->out + (size_t)r * t->a.q_stride);
+}
+
+struct act gemm_act(struct backend *be, enum scratch_slot slot, const float *x,
+                    size_t x_stride, int n_in, int n_rows, bool quantise)
+{
+    struct act a = {n_in, act_padded(n_in), x, x_stride, NULL, 0};
+    struct quantise_task t;
+
+    if (!quantise)
+        return a;
+    a.q_stride = act_record_bytes(a.n_pad);
+    t = (struct quantise_task){be->kernels, a, NULL, n_rows, 1 + 8192 / n_in};
+    t.out = scratch_get(be, slot, (size_t)n_rows * a.q_stride);
+    a.q = t.out;
+    pool_run(be->pool, quantise_unit, &t, (n_rows + t.rows_a_unit - 1) / t.rows_a_unit);
+    return a;
+}
+
+struct job gemm_job(const struct weight *w, int slab, struct act a, int n_cols,
+                    float *y, size_t ldy)
+{
+    return (struct job){
+        .type = w->type,
+        .w = w->data + (size_t)slab * w->slab_bytes,
+        .row_bytes = w->row_bytes,
+        .n_out = w->n_out,
+        .a = a,
+        .n_cols = n_cols,
+        .y = y,
+        .ldy = ldy,
+    };
+}
+
+/* Rows r0..r0+n_rows-1 for the few rows of activations of a decode step. */
+static void unit_matvec(const struct backend *be, const struct job *job, int r0,
+                        int n_rows)
+{
+    matvec_fn matvec = be->kernels->matvec[job->type->type];
+    const unsigned char *w = job->w + (size_t)r0 * job->row_bytes;
+    float sum[UNIT_BYTES / 64];
+
+    while (n_rows > 0) {
+        int n = n_rows < UNIT_BYTES / 64 ? n_rows : UNIT_BYTES / 64;
+        for (int c = 0; c < job->n_cols; c++) {
+            struct act a = act_rows(job->a, c, 1);
+            float *y = job->y + (size_t)c * job->ldy + r0;
+            matvec(w, job->row_bytes, n, &a, sum);
+            for (int r = 0; r < n; r++)
+                y[r] = (job->add ? y[r] : 0.0f) + sum[r] +
+                       (job->bias != NULL ? job->bias[r0 + r] : 0.0f);
+        }
+        r0 += n;
+        n_rows -= n;
+        w += (size_t)n * job->row_bytes;
+    }
+}
+
+/* The same for many, by panels of at most PANEL_K columns. */
+static void unit_panel(const struct backend *be, const struct job *job, int r0,
+                       int n_rows, struct thread_scratch *scratch)
+{
+    const struct cpu_kernels *k = be->kernels;
+    const unsigned char *w = job->w + (size_t)r0 * job->row_bytes;
+    pack_fn pack = k->pack[job->type->type];
+    int width = pack != NULL ? PANEL_K : PANEL_K_F32;
+    bool add = job->add;
+
+    for (int k0 = 0; k0 < job->a.n_in; k0 += width, add = true) {
+        int k1 = job->a.n_in - k0 < width ? job->a.n_in : k0 + width;
+        if (pack != NULL) {
+            scratch->panel.k0 = k0;
+            scratch->panel.k1 = k1;
+            pack(w, job->row_bytes, n_rows, &scratch->panel);
+            k->gemm(&scratch->panel, n_rows, &job->a, job->n_cols, job->y + r0,
+                    job->ldy, add);
+        } else {
+            k->pack_f32[job->type->type](w, job->row_bytes, n_rows, k0, k1,
+                                         scratch->panel_f32);
+            k->gemm_f32(scratch->panel_f32, (size_t)k->panel_rows, k1 - k0, n_rows,
+                        job->a.x + k0, job->a.x_stride, job->n_cols, job->y + r0,
+                        job->ldy, add);
+        }
+    }
+    if (job->bias == NULL)
+        return;
+    for (int c = 0; c < job->n_cols; c++)
+        for (int r = 0; r < n_rows; r++)
+            job->y[(size_t)c * job->ldy + (size_t)(r0 + r)] += job->bias[r0 + r];
+}
+
+struct gemm_task {
+    struct backend *be;
+    const struct job *job;
+    int n_jobs;
+};
+
+static void gemm_unit(void *ctx, int unit, int thread)
+{
+    const struct gemm_task *t = ctx;
+    int low = 0, high = t->n_jobs - 1, r0, n;
+    const struct job *job;
+
+    while (low < high) { /* the last job whose first unit is not past this one */
+        int mid = (low + high + 1) / 2;
+        if (t->job[mid].first_unit <= unit)
+            low = mid;
+        else
+            high = mid - 1;
+    }
+    job = &t->job[low];
+    r0 = (unit - job->first_unit) * job->unit_rows;
+    n = job->n_out - r0 < job->unit_rows ? job->n_out - r0 : job->unit_rows;
+    if (job->n_cols <= MATVEC_COLS)
+        unit_matvec(t->be, job, r0, n);
+    else
+        unit_panel(t->be, job, r0, n, &t->be->thread[thread]);
+}
+
+static int unit_rows(const struct backend *be, const struct job *job)
+{
+    int rows;
+
+    if (job->n_cols > MATVEC_COLS)
+        return be->kernels->panel_rows;
+    rows = (int)(UNIT_BYTES / job->row_bytes) / ROW_STEP * ROW_STEP;
+    return rows < ROW_STEP ? ROW_STEP : rows;
+}
+
+void gemm_run(struct backend *be, struct job *job, int n_jobs)
+{
+    struct gemm_task t = {be, job, n_jobs};
+    int n_units = 0;
+
+    for (int i = 0; i < n_jobs; i++) {
+        job[i].unit_rows = unit_rows(be, &job[i]);
+        job[i].first_unit = n_units;
+        if (job[i].n_cols == 0)
+            continue;
+        n_units += (job[i].n_out + job[i].unit_rows - 1) / job[i].unit_rows;
+        be->weight_bytes += (uint64_t)job[i].n_out * job[i].row_bytes;
+    }
+    pool_run(be->pool, gemm_unit, &t, n_units);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inner loops of the CPU back end, as one table an instruction set.
+ *
+ * Products come in two kinds. With one row of activations (decode) memory is the limit:
+ * `matvec` reads the blocks of a weight as they lie in the file, once. With many
+ * (prefill) arithmetic is: `pack` unpacks a panel, panel_rows rows of a weight, once,
+ * into the order in which `gemm` consumes them, and `gemm` uses it for all rows of
+ * activations.
+ *
+ * Against quantised weights, activations are quantised too: int8, one scale for 32
+ * values (struct act). Against float weights they stay float.
+ */
+#ifndef HADAL_MODEL_CPU_KERNELS_H
+#define HADAL_MODEL_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    ACT_PAD = 256,     /* quantised rows are padded with zeros to a multiple of it */
+    KERNEL_TYPES = 32, /* room for every enum tensor_type */
+    PANEL_ROWS_MAX = 32,
+    PANEL_K = 4096, /* values of a row that a panel holds at most */
+};
+
+/* Rows of activations, each [n_in]. x: float rows, x_stride floats apart. q: quantised
+ * rows, q_stride bytes apart (or NULL); each is one record of five arrays,
+ *
+ *   int8_t  q[n_pad]          value = scale * q
+ *   float   scale[n_pad/32]
+ *   float   sum32[n_pad/32]   scale * sum of q: what a weight's minimum multiplies
+ *   float   sum16[n_pad/16]
+ *   int32_t bias[n_pad/16]    -128 * sum of 16 q: undoes the offset of unsigned codes
+ *
+ * with n_pad = n_in rounded up to ACT_PAD. */
+struct act {
+    int n_in, n_pad;
+    const float *x;
+    size_t x_stride;
+    const unsigned char *q;
+    size_t q_stride;
+};
+
+static inline int act_padded(int n_in)
+{
+    return (n_in + ACT_PAD - 1) / ACT_PAD * ACT_PAD;
+}
+
+/* Offsets of the arrays of a record, in bytes. */
+static inline size_t act_at_scale(int n_pad)
+{
+    return (size_t)n_pad;
+}
+static inline size_t act_at_sum32(int n_pad)
+{
+    return (size_t)n_pad / 8 * 9;
+}
+static inline size_t act_at_sum16(int n_pad)
+{
+    return (size_t)n_pad / 8 * 10;
+}
+static inline size_t act_at_bias(int n_pad)
+{
+    return (size_t)n_pad / 8 * 12;
+}
+/* Bytes of a record: a multiple of 64, since n_pad is one of 256. */
+static inline size_t act_record_bytes(int n_pad)
+{
+    return (size_t)n_pad / 8 * 14;
+}
+
+/* Unpacked rows of a quantised weight, of R = panel_rows rows, for columns k0..k1.
+ * Element [k] of row r is scale * (q - offset) or scale * q + min; what q is and which
+ * arrays are used is between the `pack` and `gemm` of one table (`kind`). */
+struct panel {
+    int kind;
+    int k0, k1;                 /* multiples of 32; k1 - k0 <= PANEL_K */
+    uint8_t *q;                 /* [(k1-k0)/4][R][4] */
+    float *scale;               /* [(k1-k0)/16 or /32][R] */
+    float *min;                 /* the same */
+    uint8_t *rows;              /* [R][PANEL_K], for the unpacking itself */
+    float *row_scale, *row_min; /* [R][PANEL_K/16] */
+};
+
+/* y[r] = sum over i of w[r][i] * a[i] for n_rows rows; `a` has one row. */
+typedef void (*matvec_fn)(const unsigned char *w, size_t row_bytes, int n_rows,
+                          const struct act *a, float *y);
+/* Fills p from rows 0..n_rows-1 (at most panel_rows; the others become zero). */
+typedef void (*pack_fn)(const unsigned char *w, size_t row_bytes, int n_rows,
+                        struct panel *p);
+/* Columns k0..k1 of n_rows rows as floats, transposed: panel[k - k0][panel_rows]. */
+typedef void (*pack_f32_fn)(const unsigned char *w, size_t row_bytes, int n_rows,
+                            int k0, int k1, float *panel);
+
+struct cpu_kernels {
+    const char *name;     /* as HADAL_CPU names it */
+    const char *features; /* "avx2+fma+f16c" */
+    int panel_rows;
+
+    /* matvec and pack_f32: every type of quant.h that holds weights. pack: those types
+     * whose products (matvec too) read quantised activations; the others read floats.
+     */
+    matvec_fn matvec[KERNEL_TYPES];
+    pack_fn pack[KERNEL_TYPES];
+    pack_f32_fn pack_f32[KERNEL_TYPES];
+
+    /* y[c * ldy + r] (+)= sum over k of panel[r][k] * a[c][k], rows r < n_rows, columns
+     * (rows of activations) c < n_cols. */
+    void (*gemm)(const struct panel *p, int n_rows, const struct act *a, int n_cols,
+                 float *y, size_t ldy, bool add);
+    /* The same in float: panel [n_k][stride], of which panel_rows columns are read, and
+     * x[c * x_stride + k]. */
+    void (*gemm_f32)(const float *panel, size_t stride, int n_k, int n_rows,
+                     const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
+                     bool add);
+
+    /* Quantises n values into one record. NULL where pack has none. */
+    void (*quantize)(const float *x, int n, unsigned char *record);
+    /* y = x * gain / sqrt(mean(x^2) + eps) */
+    void (*rms_norm)(float *y, const float *x, const float *gain, int n, float eps);
+    /* h[i] = silu(gate[i]) * up[i] */
+    void (*swiglu)(float *h, const float *gate, const float *up, int n);
+    /* x[i] = exp(x[i] - max); returns the sum. -inf gives 0. */
+    float (*exp_sum)(float *x, int n, float max);
+    float (*max)(const float *x, int n);
+    /* y += a * x; y *= a */
+    void (*axpy)(float *y, float a, const float *x, int n);
+    void (*scale)(float *y, float a, int n);
+    void (*f16_to_f32)(const uint16_t *h, float *x, int n);
+    void (*f32_to_f16)(const float *x, uint16_t *h, int n);
+};
+
+extern const struct cpu_kernels cpu_kernels_scalar;
+#if defined(HAVE_X86_TMP)
+extern const struct cpu_kernels cpu_kernels_avx2;   /* AVX2, FMA, F16C */
+extern const struct cpu_kernels cpu_kernels_avx512; /* and F, BW, DQ, VL, VNNI */
+#endif
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Kernels in plain C, for processors without any of the instruction sets that have a
+ * file of their own: rows of weights become floats (quant.c), and the rest is float.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "model/cpu/kernels.h"
+#include "model/quant.h"
+
+enum {
+    R = 16,      /* panel_rows */
+    CHUNK = 256, /* values unpacked at a time: a multiple of every block */
+};
+
+static float dot(const float *a, const float *b, int n)
+{
+    float sum[8] = {0};
+    int i = 0;
+
+    for (; i + 8 <= n; i += 8)
+        for (int j = 0; j < 8; j++)
+            sum[j] += a[i + j] * b[i + j];
+    for (; i < n; i++)
+        sum[i % 8] += a[i] * b[i];
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) +
+           ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+/* Type of row as the functions below see it: quant.c's reader of it. */
+static inline void matvec_any(const unsigned char *w, size_t row_bytes, int n_rows,
+                              const struct act *a, float *y, enum tensor_type type)
+{
+    const struct quant_type *t = quant_find(type);
+    float chunk[CHUNK];
+
+    for (int r = 0; r < n_rows; r++) {
+        const unsigned char *row = w + (size_t)r * row_bytes;
+        float sum = 0;
+        for (int k = 0; k < a->n_in; k += CHUNK) {
+            int n = a->n_in - k < CHUNK ? a->n_in - k : CHUNK;
+            t->to_f32(row + quant_row_bytes(t, k), chunk, n);
+            sum += dot(chunk, a->x + k, n);
+        }
+        y[r] = sum;
+    }
+}
+
+static inline void pack_f32_any(const unsigned char *w, size_t row_bytes, int n_rows,
+                                int k0, int k1, float *panel, enum tensor_type type)
+{
+    const struct quant_type *t = quant_find(type);
+    float chunk[CHUNK];
+
+    for (int r = 0; r < R; r++) {
+        const unsigned char *row = w + (size_t)r * row_bytes;
+        for (int k = k0; k < k1; k += CHUNK) {
+            int n = k1 - k < CHUNK ? k1 - k : CHUNK;
+            memset(chunk, 0, sizeof(chunk));
+            if (r < n_rows)
+                t->to_f32(row + quant_row_bytes(t, k), chunk, n);
+            for (int i = 0; i < n; i++)
+                panel[(size_t)(k - k0 + i) * R + (size_t)r] = chunk[i];
+        }
+    }
+}
+
+#define SCALAR_KERNELS(type)                                                           \
+    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
+                              const struct act *a, float *y)                           \
+    {                                                                                  \
+        matvec_any(w, row_bytes, n_rows, a, y, TYPE_##type);                           \
+    }                                                                                  \
+    static void pack_f32_##type(const unsigned char *w, size_t row_bytes, int n_rows,  \
+                                int k0, int k1, float *panel)                          \
+    {                                                                                  \
+        pack_f32_any(w, row_bytes, n_rows, k0, k1, panel, TYPE_##type);                \
+    }
+#define EACH_TYPE(X)                                                                   \
+    X(F32)                                                                             \
+    X(F16)                                                                             \
+    X(BF16)                                                                            \
+    X(Q4_0)                                                                            \
+    X(Q4_1)                                                                            \
+    X(Q5_0)                                                                            \
+    X(Q5_1)                                                                            \
+    X(Q8_0)                                                                            \
+    X(Q2_K)                                                                            \
+    X(Q3_K)                                                                            \
+    X(Q4_K)                                                                            \
+    X(Q5_K)                                                                            \
+    X(Q6_K)                                                                            \
+    X(IQ4_NL)                                                                          \
+    X(IQ4_XS)
+
+EACH_TYPE(SCALAR_KERNELS)
+
+static void gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
+                     const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
+                     bool add)
+{
+    for (int c = 0; c < n_cols; c++) {
+        float acc[R] = {0};
+        for (int k = 0; k < n_k; k++) {
+            float a = x[(size_t)c * x_stride + (size_t)k];
+            for (int r = 0; r < R; r++)
+                acc[r] += a * panel[(size_t)k * stride + (size_t)r];
+        }
+        for (int r = 0; r < n_rows; r++) {
+            float *out = y + (size_t)c * ldy + r;
+            *out = add ? *out + acc[r] : acc[r];
+        }
+    }
+}
+
+static void rms_norm(float *y, const float *x, const float *gain, int n, float eps)
+{
+    float scale = 1.0f / sqrtf(dot(x, x, n) / (float)n + eps);
+
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] * scale * gain[i];
+}
+
+static void swiglu(float *h, const float *gate, const float *up, int n)
+{
+    for (int i = 0; i < n; i++)
+        h[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+
+static float exp_sum(float *x, int n, float max)
+{
+    float sum = 0;
+
+    for (int i = 0; i < n; i++) {
+        x[i] = expf(x[i] - max);
+        sum += x[i];
+    }
+    return sum;
+}
+
+static float max_of(const float *x, int n)
+{
+    float max = -INFINITY;
+
+    for (int i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    return max;
+}
+
+static void axpy(float *y, float a, const float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] += a * x[i];
+}
+
+static void scale_by(float *y, float a, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] *= a;
+}
+
+static void f16_to_f32(const uint16_t *h, float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = quant_f16_to_f32(h[i]);
+}
+
+static void f32_to_f16(const float *x, uint16_t *h, int n)
+{
+    for (int i = 0; i < n; i++)
+        h[i] = quant_f32_to_f16(x[i]);
+}
+
+#define MATVEC_ROW(type) [TYPE_##type] = matvec_##type,
+#define PACK_F32_ROW(type) [TYPE_##type] = pack_f32_##type,
+
+const struct cpu_kernels cpu_kernels_scalar = {
+    .name = "scalar",
+    .features = "scalar",
+    .panel_rows = R,
+    .matvec = {EACH_TYPE(MATVEC_ROW)},
+    .pack_f32 = {EACH_TYPE(PACK_F32_ROW)},
+    .gemm_f32 = gemm_f32,
+    .rms_norm = rms_norm,
+    .swiglu = swiglu,
+    .exp_sum = exp_sum,
+    .max = max_of,
+    .axpy = axpy,
+    .scale = scale_by,
+    .f16_to_f32 = f16_to_f32,
+    .f32_to_f16 = f32_to_f16,
+};

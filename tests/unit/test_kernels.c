@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The kernels of every instruction set that this processor has, against quant.c and
+ * sums in double: products on odd shapes and of every type, and the element-wise
+ * kernels.
+ *
+ * Products with quantised activations are compared with the exact product of the same
+ * quantised activations, so that the tolerance is that of float sums.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/cpu/detect.h"
+#include "src/base/mem.h"
+#include "tests/ops/random.h"
+#include "tests/test.h"
+
+/* Runs `fn` for each table. */
+static void each_table(void (*fn)(const struct cpu_kernels *k))
+{
+    const struct cpu_kernels *k;
+
+    for (int i = 0; (k = detect_nth(i)) != NULL; i++)
+        fn(k);
+}
+
+/* A product [n_out][n_in] x [n_cols][n_in], in all the forms that the tests need. */
+struct sample {
+    const struct quant_type *type;
+    int n_out, n_in, n_cols;
+    size_t row_bytes;
+    unsigned char *w;
+    float *x;            /* as given */
+    double *x_seen;      /* as the kernels see it: after quantisation */
+    double *want, *size; /* [n_cols][n_out]: sum of w x, and of |w x| */
+    struct act a;
+    unsigned char *records;
+};
+
+static void fill_seen(struct sample *s, bool quantised)
+{
+    for (int c = 0; c < s->n_cols; c++)
+        for (int i = 0; i < s->n_in; i++) {
+            size_t at = (size_t)c * (size_t)s->n_in + (size_t)i;
+            const unsigned char *q = s->records + (size_t)c * s->a.q_stride;
+            float scale;
+
+            s->x_seen[at] = (double)s->x[at];
+            if (!quantised)
+                continue;
+            memcpy(&scale,
+                   q + act_at_scale(s->a.n_pad) + (size_t)(i / 32) * sizeof(float),
+                   sizeof(scale));
+            s->x_seen[at] = (double)scale * (double)(signed char)q[i];
+        }
+}
+
+static void fill_want(struct sample *s)
+{
+    float *row = mem_array((size_t)s->n_in, sizeof(float));
+
+    for (int r = 0; r < s->n_out; r++) {
+        s->type->to_f32(s->w + (size_t)r * s->row_bytes, row, s->n_in);
+        for (int c = 0; c < s->n_cols; c++) {
+            size_t at = (size_t)c * (size_t)s->n_out + (size_t)r;
+            for (int i = 0; i < s->n_in; i++) {
+                double p =
+                    (double)row[i] * s->x_seen[(size_t)c * (size_t)s->n_in + (size_t)i];
+                s->want[at] += p;
+                s->size[at] += fabs(p);
+            }
+        }
+    }
+    free(row);
+}
+
+static struct sample sample_open(const struct cpu_kernels *k, enum tensor_type type,
+                                 int n_out, int n_in, int n_cols)
+{
+    struct random rnd = {(uint64_t)(n_out * 7919 + n_in * 31 + n_cols) + type};
+    struct sample s = {
+        .type = quant_find(type), .n_out = n_out, .n_in = n_in, .n_cols = n_cols};
+    size_t out = (size_t)n_out, in = (size_t)n_in, cols = (size_t)n_cols;
+    bool quantised = k->pack[type] != NULL;
+
+    s.row_bytes = quant_row_bytes(s.type, n_in);
+    s.w = mem_alloc(out * s.row_bytes);
+    for (size_t r = 0; r < out; r++)
+        random_row(&rnd, s.type, s.w + r * s.row_bytes, n_in);
+    s.x = mem_array(cols * in, sizeof(float));
+    random_floats(&rnd, s.x, cols * in);
+    s.x_seen = mem_array(cols * in, sizeof(double));
+    s.want = mem_array(cols * out, sizeof(double));
+    s.size = mem_array(cols * out, sizeof(double));
+    s.a = (struct act){
+        n_in, act_padded(n_in), s.x, in, NULL, act_record_bytes(act_padded(n_in))};
+    s.records = mem_try(cols, s.a.q_stride, "records", NULL);
+    for (size_t c = 0; quantised && c < cols; c++)
+        k->quantize(s.x + c * in, n_in, s.records + c * s.a.q_stride);
+    s.a.q = s.records;
+    fill_seen(&s, quantised);
+    fill_want(&s);
+    return s;
+}
+
+static void sample_release(struct sample *s)
+{
+    free(s->w);
+    free(s->x);
+    free(s->x_seen);
+    free(s->want);
+    free(s->size);
+    free(s->records);
+}
+
+/* got: [n_cols][n_out] */
+static void check_sample(const struct cpu_kernels *k, const struct sample *s,
+                         const float *got, const char *what)
+{
+    for (int i = 0; i < s->n_cols * s->n_out; i++)
+        if (!(fabs((double)got[i] - s->want[i]) <= 3e-6 * s->size[i] + 1e-7)) {
+            FAIL("%s %s %s [%d][%d] x %d: column %d row %d is %g, not %g", k->name,
+                 s->type->name, what, s->n_out, s->n_in, s->n_cols, i / s->n_out,
+                 i % s->n_out, (double)got[i], s->want[i]);
+            return;
+        }
+}
+
+static void check_matvec(const struct cpu_kernels *k, enum tensor_type type, int n_out,
+                         int n_in)
+{
+    struct sample s = sample_open(k, type, n_out, n_in, 1);
+    float *y = mem_array((size_t)n_out, sizeof(float));
+
+    k->matvec[type](s.w, s.row_bytes, n_out, &s.a, y);
+    check_sample(k, &s, y, "matvec");
+    free(y);
+    sample_release(&s);
+}
+
+static void matvec_of(const struct cpu_kernels *k)
+{
+    static const int widths[] = {32, 96, 128, 160, 256, 512, 1408, 2048, 10944};
+
+    for (size_t t = 0; t < random_n_types; t++)
+        for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
+            for (int n_out = 1; n_out <= 9 && (i < 4 || n_out <= 5); n_out++)
+                if (widths[i] % quant_find(random_types[t])->block_elems == 0)
+                    check_matvec(k, random_types[t], n_out, widths[i]);
+}
+
+static void test_matvec(void)
+{
+    each_table(matvec_of);
+}
+
+/* Rows of float weights need not be a multiple of anything. */
+static void float_widths_of(const struct cpu_kernels *k)
+{
+    for (int n_in = 1; n_in < 70; n_in++) {
+        check_matvec(k, TYPE_F32, 3, n_in);
+        check_matvec(k, TYPE_F16, 5, n_in);
+        check_matvec(k, TYPE_BF16, 4, n_in);
+    }
+}
+
+static void test_float_widths(void)
+{
+    each_table(float_widths_of);
+}
+
+static struct panel panel_open(int rows)
+{
+    size_t r = (size_t)rows;
+    struct panel p = {0};
+
+    p.q = mem_try(r, PANEL_K, "panel", NULL);
+    p.rows = mem_try(r, PANEL_K, "panel", NULL);
+    p.scale = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
+    p.min = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
+    p.row_scale = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
+    p.row_min = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
+    return p;
+}
+
+static void panel_release(struct panel *p)
+{
+    free(p->q);
+    free(p->rows);
+    free(p->scale);
+    free(p->min);
+    free(p->row_scale);
+    free(p->row_min);
+}
+
+/* The product by panels of at most `width` columns, onto ones that are taken off. */
+static void multiply_panels(const struct cpu_kernels *k, const struct sample *s,
+                            int width, float *y)
+{
+    struct panel p = panel_open(k->panel_rows);
+    float *floats =
+        mem_try((size_t)k->panel_rows * (size_t)width, sizeof(float), "panel", NULL);
+    size_t ldy = (size_t)s->n_out;
+
+    for (int r = 0; r < s->n_out; r += k->panel_rows)
+        for (int k0 = 0; k0 < s->n_in; k0 += width) {
+            int n = s->n_out - r < k->panel_rows ? s->n_out - r : k->panel_rows;
+            int k1 = s->n_in - k0 < width ? s->n_in : k0 + width;
+            const unsigned char *w = s->w + (size_t)r * s->row_bytes;
+            if (k->pack[s->type->type] != NULL) {
+                p.k0 = k0;
+                p.k1 = k1;
+                k->pack[s->type->type](w, s->row_bytes, n, &p);
+                k->gemm(&p, n, &s->a, s->n_cols, y + r, ldy, k0 > 0);
+            } else {
+                k->pack_f32[s->type->type](w, s->row_bytes, n, k0, k1, floats);
+                k->gemm_f32(floats, (size_t)k->panel_rows, k1 - k0, n, s->x + k0,
+                            (size_t)s->n_in, s->n_cols, y + r, ldy, k0 > 0);
+            }
+        }
+    free(floats);
+    panel_release(&p);
+}
+
+static void check_gemm(const struct cpu_kernels *k, enum tensor_type type, int n_out,
+                       int n_in, int n_cols)
+{
+    struct sample s = sample_open(k, type, n_out, n_in, n_cols);
+    size_t n = (size_t)n_out * (size_t)n_cols;
+    float *y = mem_array(n + 1, sizeof(float));
+
+    y[n] = 12345;
+    multiply_panels(k, &s, n_in > 1024 ? 1024 : PANEL_K, y);
+    check_sample(k, &s, y, "gemm");
+    CHECK(y[n] == 12345);
+    free(y);
+    sample_release(&s);
+}
+
+static void gemm_of(const struct cpu_kernels *k)
+{
+    static const int widths[] = {32, 96, 256, 1408, 2048};
+    static const int outs[] = {1, 8, 15, 33};
+
+    for (size_t t = 0; t < random_n_types; t++)
+        for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
+            for (int n_cols = 1; n_cols <= 17; n_cols += n_cols < 9 ? 1 : 4)
+                if (widths[i] % quant_find(random_types[t])->block_elems == 0)
+                    check_gemm(k, random_types[t], outs[(size_t)n_cols % 4], widths[i],
+                               n_cols);
+}
+
+static void test_gemm(void)
+{
+    each_table(gemm_of);
+}
+
+/* pack_f32 gives every type's exact values. */
+static void pack_f32_of(const struct cpu_kernels *k)
+{
+    const int n_in = 512, r = k->panel_rows;
+    float *panel = mem_try((size_t)(r * n_in), sizeof(float), "panel", NULL);
+    float *row = mem_array((size_t)n_in, sizeof(float));
+
+    for (size_t t = 0; t < random_n_types; t++) {
+        struct sample s = sample_open(k, random_types[t], r - 1, n_in, 1);
+        k->pack_f32[random_types[t]](s.w, s.row_bytes, r - 1, 256, n_in, panel);
+        for (int i = 0; i < r; i++) {
+            memset(row, 0, (size_t)n_in * sizeof(float));
+            if (i < r - 1)
+                s.type->to_f32(s.w + (size_t)i * s.row_bytes, row, n_in);
+            for (int c = 256; c < n_in; c++) {
+                float got = panel[(c - 256) * r + i];
+                if (!(fabsf(got - row[c]) <= 1e-6f * fabsf(row[c])) &&
+                    !FAIL("%s pack_f32 %s: [%d][%d] is %g, not %g", k->name,
+                          s.type->name, i, c, (double)got, (double)row[c]))
+                    goto done;
+            }
+        }
+    done:
+        sample_release(&s);
+    }
+    free(row);
+    free(panel);
+}
+
+static void test_pack_f32(void)
+{
+    each_table(pack_f32_of);
+}
+
+/* Quantised values are within half a step, and the sums are those of the codes. */
+static void check_record(const struct cpu_kernels *k, const float *x, int n)
+{
+    int n_pad = act_padded(n);
+    unsigned char *record = mem_try(1, act_record_bytes(n_pad), "record", NULL);
+    float *scale = (float *)(void *)(record + act_at_scale(n_pad));
+    float *sum32 = (float *)(void *)(record + act_at_sum32(n_pad));
+    float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
+    int32_t *bias = (int32_t *)(void *)(record + act_at_bias(n_pad));
+
+    memset(record, 0x55, act_record_bytes(n_pad));
+    k->quantize(x, n, record);
+    for (int b = 0; b < n_pad / 16; b++) {
+        int sum = 0;
+        for (int i = 16 * b; i < 16 * b + 16; i++) {
+            int q = (signed char)record[i];
+            float value = i < n ? x[i] : 0;
+            sum += q;
+            if (!(fabsf((float)q * scale[b / 2] - value) <= scale[b / 2] * 0.501f))
+                FAIL("%s quantize %d: [%d] is %d * %g, not %g", k->name, n, i, q,
+                     (double)scale[b / 2], (double)value);
+        }
+        CHECK(bias[b] == -128 * sum);
+        CHECK(fabsf(sum16[b] - scale[b / 2] * (float)sum) <= 1e-5f * fabsf(sum16[b]));
+    }
+    for (int b = 0; b < n_pad / 32; b++)
+        CHECK(fabsf(sum32[b] - sum16[2 * b] - sum16[2 * b + 1]) <= scale[b] * 1e-2f);
+    free(record);
+}
+
+static void quantize_of(const struct cpu_kernels *k)
+{
+    float x[600];
+    struct random rnd = {5};
+
+    if (k->quantize == NULL)
+        return;
+    random_floats(&rnd, x, 600);
+    for (int n = 1; n <= 600; n += n < 70 ? 1 : 53)
+        check_record(k, x, n);
+    memset(x, 0, sizeof(x));
+    check_record(k, x, 512);
+    x[40] = -3e-38f;
+    x[70] = 1e30f;
+    check_record(k, x, 512);
+}
+
+static void test_quantize(void)
+{
+    each_table(quantize_of);
+}
+
+static void check_close(const struct cpu_kernels *k, const char *what, int n, int i,
+                        float got, double want, double tolerance)
+{
+    if (!(fabs((double)got - want) <= tolerance))
+        FAIL("%s %s of %d: [%d] is %.9g, not %.9g", k->name, what, n, i, (double)got,
+             want);
+}
+
+static void elements_of(const struct cpu_kernels *k)
+{
+    enum { N = 70 };
+    struct random rnd = {11};
+    float a[N], b[N], y[N + 1];
+
+    for (int n = 1; n <= N; n++) {
+        double sum = 0, square = 0, total = 0;
+        random_floats(&rnd, a, N);
+        random_floats(&rnd, b, N);
+        for (int i = 0; i < n; i++)
+            square += (double)a[i] * (double)a[i];
+        y[n] = 77;
+        k->rms_norm(y, a, b, n, 1e-5f);
+        for (int i = 0; i < n; i++)
+            check_close(k, "rms_norm", n, i, y[i],
+                        (double)a[i] * (double)b[i] / sqrt(square / n + 1e-5), 2e-6);
+        for (int i = 0; i < n; i++)
+            a[i] *= 30;
+        k->swiglu(y, a, b, n);
+        for (int i = 0; i < n; i++) {
+            double want = (double)a[i] / (1 + exp(-(double)a[i])) * (double)b[i];
+            check_close(k, "swiglu", n, i, y[i], want, 2e-6 * fabs(want) + 1e-30);
+        }
+        memcpy(y, b, sizeof(b));
+        k->axpy(y, 0.5f, a, n);
+        k->scale(y, 2.0f, n);
+        for (int i = 0; i < n; i++)
+            check_close(k, "axpy and scale", n, i, y[i],
+                        2 * ((double)b[i] + 0.5 * (double)a[i]), 1e-5);
+        CHECK(y[n] == (n == N ? 77 : b[n]));
+        sum = (double)k->max(a, n);
+        for (int i = 0; i < n; i++)
+            CHECK((double)a[i] <= sum);
+        memcpy(y, a, sizeof(a));
+        total = (double)k->exp_sum(y, n, (float)sum);
+        for (int i = 0; i < n; i++) {
+            double want = exp((double)(a[i] - (float)sum));
+            check_close(k, "exp", n, i, y[i], want, 1e-6 * want + 1e-37);
+            total -= want;
+        }
+        check_close(k, "exp_sum", n, 0, (float)total, 0, 1e-5);
+    }
+}
+
+static void test_elements(void)
+{
+    each_table(elements_of);
+}
+
+/* Large and not finite numbers give what the formulas give. */
+static void extremes_of(const struct cpu_kernels *k)
+{
+    float gate[] = {-1e30f, -200, -100, -88, 88, 100, 1e30f, 0, INFINITY};
+    float up[] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, y[9];
+    float x[] = {-INFINITY, -1e30f, -104, -87, 0, -INFINITY, -1, -2, -3};
+
+    k->swiglu(y, gate, up, 9);
+    for (int i = 0; i < 4; i++)
+        CHECK(y[i] <= 0 && y[i] > -1e-30f);
+    CHECK(fabsf(y[4] - 88) < 1e-4f && fabsf(y[5] - 100) < 1e-4f && y[6] > 9e29f);
+    CHECK(y[7] == 0 && y[8] == INFINITY);
+    gate[0] = NAN;
+    k->swiglu(y, gate, up, 9);
+    CHECK(isnan(y[0]) && y[7] == 0);
+    k->exp_sum(x, 9, 0);
+    CHECK(x[0] == 0 && x[1] == 0 && x[5] == 0 && x[4] == 1);
+    CHECK(x[2] < 1e-44f && fabsf(x[3] / 1.64581143e-38f - 1) < 1e-5f);
+}
+
+static void test_extremes(void)
+{
+    each_table(extremes_of);
+}
+
+static void f16_of(const struct cpu_kernels *k)
+{
+    uint16_t h[67], back[67];
+    float x[67];
+
+    for (uint32_t first = 0; first < 0x10000; first += 67) {
+        for (uint32_t i = 0; i < 67; i++)
+            h[i] = (uint16_t)(first + i);
+        k->f16_to_f32(h, x, 67);
+        k->f32_to_f16(x, back, 67);
+        for (int i = 0; i < 67; i++) {
+            float want = quant_f16_to_f32(h[i]);
+            if (!(x[i] == want || (isnan(x[i]) && isnan(want))) ||
+                (back[i] != h[i] && !isnan(want))) {
+                FAIL("%s f16 %04x: %g, back %04x", k->name, h[i], (double)x[i],
+                     back[i]);
+                return;
+            }
+        }
+    }
+}
+
+static void test_f16(void)
+{
+    each_table(f16_of);
+}
+
+static void test_choice(void)
+{
+    struct err err = {0};
+
+    setenv("HADAL_CPU", "scalar", 1);
+    CHECK(detect_kernels(&err) == &cpu_kernels_scalar);
+    setenv("HADAL_CPU", "avx9000", 1);
+    CHECK(detect_kernels(&err) == NULL && err.kind == ERR_DEVICE);
+    CHECK(strstr(err.text, "avx9000") != NULL);
+    unsetenv("HADAL_CPU");
+    CHECK(detect_kernels(&err) == detect_nth(0));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        {"choice", test_choice},
+        {"matvec", test_matvec},
+        {"float_widths", test_float_widths},
+        {"gemm", test_gemm},
+        {"pack_f32", test_pack_f32},
+        {"quantize", test_quantize},
+        {"elements", test_elements},
+        {"extremes", test_extremes},
+        {"f16", test_f16},
+    };
+
+    return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
