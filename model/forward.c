@@ -121,11 +121,24 @@ void forward_close(struct forward *f)
     free(f);
 }
 
+/* Values of a row inside ffn() and moe(): the gate's and up's results, again as the
+ * input of down, and each expert's copy of the row and result. */
+static size_t inner_values(const struct shape *s)
+{
+    size_t used = (size_t)s->n_expert_used;
+    size_t dense = (size_t)s->ffn;
+    size_t experts = (used + (size_t)s->n_expert_shared) * (size_t)s->ffn_expert;
+
+    if (s->n_layer_dense == s->n_layer)
+        return 3 * dense;
+    return 3 * (dense > experts ? dense : experts) + 2 * used * (size_t)s->hidden;
+}
+
 size_t forward_bytes(const struct shape *shape, int n_rows, int n_logits)
 {
     struct widths w = widths_of(shape);
     size_t row = 2 * (size_t)shape->hidden + (size_t)w.q_a + (size_t)w.q + (size_t)w.k +
-                 (size_t)w.v + (size_t)w.attn;
+                 (size_t)w.v + (size_t)w.attn + inner_values(shape);
     size_t logits_row = (size_t)shape->hidden + (size_t)shape->vocab;
 
     return ((size_t)n_rows * row + (size_t)n_logits * logits_row) * sizeof(float);

@@ -42,7 +42,8 @@ struct forward *forward_open(const struct decoder *decoder, int n_rows, int n_lo
                              struct err *err) MUST_USE;
 void forward_close(struct forward *f); /* accepts NULL */
 
-/* Bytes of activations that forward_open allocates. */
+/* Bytes that a step of n_rows needs: the activations that forward_open allocates, and
+ * about what a back end keeps inside its feed-forward operations. */
 size_t forward_bytes(const struct shape *shape, int n_rows, int n_logits);
 
 /* Runs the rows through all layers and fills their caches. False with ERR_CANCELLED as
