@@ -128,7 +128,8 @@ extern const struct backend_ops backend_cuda;
 /* Chooses the experts of one row: the decoder's routing rule in plain C, shared by ref
  * and cpu (router.c). score: [n_expert] router logits, overwritten. bias: [n_expert] or
  * NULL. Writes n_expert_used ids (best first) and weights. NaN logits count as -inf, so
- * that a corrupt file cannot choose an expert that is not there. */
+ * that a corrupt file cannot choose an expert that is not there; where a logit is not
+ * finite all weights are NaN, so that the damage reaches the model's logits. */
 void router_choose(const struct shape *shape, float *score, const float *bias,
                    int32_t *expert, float *weight);
 

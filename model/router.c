@@ -23,6 +23,15 @@
  * more: of a group that was left out, or chosen already. */
 static const float OUT = -1.0F;
 
+/* A model's router gives finite logits unless its weights are damaged. */
+static bool all_finite(const float *score, int n)
+{
+    for (int e = 0; e < n; e++)
+        if (!isfinite(score[e]))
+            return false;
+    return true;
+}
+
 static void softmax(float *score, int n)
 {
     float max = -INFINITY;
@@ -131,7 +140,9 @@ void router_choose(const struct shape *shape, float *score, const float *bias,
                    int32_t *expert, float *weight)
 {
     double sum = 1e-20; /* as the reference has it: never a division by zero */
-    float scale = shape->weight_scale;
+    /* Damage is passed on to the logits, where it is reported: experts chosen without
+     * sense would still give text. */
+    float scale = all_finite(score, shape->n_expert) ? shape->weight_scale : NAN;
 
     assert(shape->n_expert % shape->n_group == 0);
     assert(shape->n_expert_used <=
