@@ -135,7 +135,9 @@ static bool look_at(const char *path, struct stat *st, struct err *err)
                                                 "history '%s': cannot be opened", path);
     if (!S_ISREG(st->st_mode))
         return err_set(err, ERR_DB, "history '%s': not a regular file", path);
-    return true;
+    /* SQLite takes one byte for an empty database, and would write over it. */
+    return st->st_size != 1 ||
+           err_set(err, ERR_DB, "history '%s': not a database; move it away", path);
 }
 
 static bool open_to_write(struct db *db, const char *path, struct err *err)
