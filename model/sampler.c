@@ -22,9 +22,9 @@
 
 #define N_RECENT 64 /* tokens that the repetition penalty looks back on */
 
-/* Candidates below e^-40 = 4e-18 of the best are never drawn: together less than
- * 1e-12 for any vocabulary. */
-#define NEGLIGIBLE 40.0
+/* Candidates below e^-30 = 1e-13 of the best are never drawn: together 1e-8 for the
+ * largest vocabularies, and with real logits that is nearly all of them. */
+#define NEGLIGIBLE 30.0
 
 struct candidate {
     double weight; /* the probability but for a common factor: 1 for the best */
@@ -137,15 +137,16 @@ static void penalise(struct sampler *s, int n)
 static int collect(struct sampler *s, int n, int32_t best)
 {
     double max = s->logit[best];
+    double temperature = s->how.temperature;
+    float lowest = (float)(max - NEGLIGIBLE * temperature);
     int n_cand = 0;
 
     for (int32_t id = 0; id < n; id++) {
-        double below = (s->logit[id] - max) / s->how.temperature;
-
-        if (!isfinite(s->logit[id]) || below < -NEGLIGIBLE)
+        /* False for NaN too; +inf is no candidate either. */
+        if (!(s->logit[id] >= lowest) || !isfinite(s->logit[id]))
             continue;
         s->cand[n_cand].id = id;
-        s->cand[n_cand].weight = exp(below);
+        s->cand[n_cand].weight = exp((s->logit[id] - max) / temperature);
         n_cand++;
     }
     return n_cand;
