@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A line to type into above a list to choose from: what the list of sessions and the
+ * search have in common.
+ */
+#ifndef HADAL_UI_PICKER_H
+#define HADAL_UI_PICKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ui/action.h"
+#include "ui/canvas.h"
+#include "ui/editor.h"
+
+struct picker {
+    struct editor query;
+    size_t selected;
+    size_t first; /* the entry on the first row */
+};
+
+void picker_init(struct picker *p);
+void picker_release(struct picker *p);
+
+/* Moves among n entries of which `page` are seen at once. False where the action does
+ * not move. */
+bool picker_act(struct picker *p, enum action action, size_t n, size_t page);
+
+/* Keeps the selected entry among the `page` that are seen. */
+void picker_fit(struct picker *p, size_t n, size_t page);
+
+/* The query line, with the cursor in it. */
+void picker_draw_query(struct picker *p, struct canvas *c, int row, int col,
+                       int col_end, const char *prompt);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The list of sessions: newest first, filtered by what is typed, opened by Enter.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "src/base/clock.h"
+#include "src/base/mem.h"
+#include "ui/ui_priv.h"
+
+enum { LIST_TOP = 2 }; /* rows above the entries: the query, and a count */
+
+static const char *title_of(const struct session_row *s)
+{
+    return s->title != NULL ? s->title : "(no title)";
+}
+
+/* Every word of the filter is somewhere in the title; letters of ASCII match in either
+ * case. */
+static bool passes(const char *title, const char *filter)
+{
+    while (*filter != '\0') {
+        size_t len = strcspn(filter, " ");
+        bool found = len == 0;
+
+        for (const char *p = title; *p != '\0' && !found; p++)
+            found = strncasecmp(p, filter, len) == 0;
+        if (!found)
+            return false;
+        filter += len + (filter[len] == ' ' ? 1 : 0);
+    }
+    return true;
+}
+
+static void filter(struct ui *ui)
+{
+    const char *query = buf_text(&ui->sessions_picker.query.text);
+
+    ui->n_match = 0;
+    for (size_t i = 0; i < ui->n_session; i++) {
+        if (!passes(title_of(&ui->session[i]), query))
+            continue;
+        ui->match =
+            mem_grow(ui->match, &ui->match_cap, ui->n_match + 1, sizeof(*ui->match));
+        ui->match[ui->n_match++] = i;
+    }
+}
+
+void sessions_clear(struct ui *ui)
+{
+    for (size_t i = 0; i < ui->n_session; i++) {
+        free(ui->session[i].id);
+        free(ui->session[i].title);
+    }
+    free(ui->session);
+    ui->session = NULL;
+    ui->n_session = 0;
+    ui->n_match = 0;
+}
+
+void ui_set_sessions(struct ui *ui, const struct ui_session *row, size_t n)
+{
+    sessions_clear(ui);
+    if (n > 0)
+        ui->session = mem_array(n, sizeof(*ui->session));
+    ui->n_session = n;
+    for (size_t i = 0; i < n; i++) {
+        ui->session[i] = (struct session_row){
+            .id = mem_dup(row[i].id),
+            .title = ui_safe_line(row[i].title),
+            .updated_ms = row[i].updated_ms,
+            .n_messages = row[i].n_messages,
+            .is_current = row[i].is_current,
+        };
+    }
+    filter(ui);
+    ui->is_dirty = true;
+}
+
+static void sessions_opened(struct ui *ui, const char *query)
+{
+    editor_set(&ui->sessions_picker.query, query == NULL ? "" : query);
+    ui->sessions_picker.selected = 0;
+    ui_ask(ui, UI_LIST_SESSIONS, NULL, 0);
+}
+
+static void draw_entry(const struct ui *ui, struct canvas *c, int row, struct rect area,
+                       size_t i)
+{
+    const struct session_row *s = &ui->session[ui->match[i]];
+    bool selected = i == ui->sessions_picker.selected;
+    enum style style = selected ? STYLE_SELECTED : STYLE_TEXT;
+    int end = area.col + area.cols;
+    char age[16];
+
+    ui_format_age(s->updated_ms, clock_utc_ms(), age);
+    if (selected)
+        canvas_fill(c, row, area.col, end, style);
+    canvas_text(c, row, area.col, end, selected ? style : STYLE_PROMPT,
+                s->is_current ? "▌" : " ");
+    canvas_text(c, row, end - (int)strlen(age) - 1, end, selected ? style : STYLE_DIM,
+                age);
+    canvas_text_cut(c, row, area.col + 2, end - (int)strlen(age) - 2, style,
+                    title_of(s));
+}
+
+static void sessions_draw(struct ui *ui, struct rect area)
+{
+    struct canvas *c = &ui->canvas;
+    struct picker *p = &ui->sessions_picker;
+    int rows = area.rows > LIST_TOP ? area.rows - LIST_TOP : 0;
+    char count[64];
+
+    picker_fit(p, ui->n_match, (size_t)rows);
+    for (int i = 0; i < rows && p->first + (size_t)i < ui->n_match; i++)
+        draw_entry(ui, c, area.row + LIST_TOP + i, area, p->first + (size_t)i);
+    if (ui->n_match == ui->n_session)
+        snprintf(count, sizeof(count), "%zu session%s", ui->n_session,
+                 ui->n_session == 1 ? "" : "s");
+    else
+        snprintf(count, sizeof(count), "%zu of %zu sessions", ui->n_match,
+                 ui->n_session);
+    if (area.rows > 1)
+        canvas_text(c, area.row + 1, area.col + 2, area.col + area.cols, STYLE_DIM,
+                    count);
+    picker_draw_query(p, c, area.row, area.col, area.col + area.cols - 1,
+                      " sessions: ");
+}
+
+static bool sessions_act(struct ui *ui, enum action action)
+{
+    struct picker *p = &ui->sessions_picker;
+    size_t page = ui->canvas.rows > 8 ? (size_t)ui->canvas.rows - 6 : 1;
+
+    if (action == ACTION_SEND) {
+        if (p->selected < ui->n_match)
+            ui_ask(ui, UI_OPEN_SESSION, ui->session[ui->match[p->selected]].id, 0);
+        ui_go(ui, UI_PLACE_CHAT, NULL);
+        return true;
+    }
+    if (picker_act(p, action, ui->n_match, page))
+        return true;
+    if (!ui_edit(&p->query, action, 1000))
+        return false;
+    filter(ui);
+    return true;
+}
+
+static void sessions_typed(struct ui *ui, const char *text, size_t len)
+{
+    editor_insert(&ui->sessions_picker.query, text,
+                  strcspn(text, "\n\r") < len ? 0 : len);
+    ui->sessions_picker.selected = 0;
+    filter(ui);
+}
+
+const struct view_ops sessions_view = {
+    .hints = "type to filter · Up Down choose · Enter opens · Esc back · F3 search in "
+             "messages · Alt-n new session",
+    .opened = sessions_opened,
+    .draw = sessions_draw,
+    .act = sessions_act,
+    .typed = sessions_typed,
+};

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the views share (inside ui/ only): the state of the screen, and the table of
+ * functions that makes a view.
+ */
+#ifndef HADAL_UI_UI_PRIV_H
+#define HADAL_UI_UI_PRIV_H
+
+#include "src/base/buf.h"
+#include "ui/action.h"
+#include "ui/canvas.h"
+#include "ui/editor.h"
+#include "ui/input.h"
+#include "ui/picker.h"
+#include "ui/styled.h"
+#include "ui/ui.h"
+
+enum { MAX_INTENTS = 32 };
+
+struct terminal;
+
+/* A view draws into a part of the canvas and takes keys while it is on top. */
+struct view_ops {
+    const char *hints; /* the keys line at the bottom */
+    void (*opened)(struct ui *ui, const char *query);
+    void (*draw)(struct ui *ui, struct rect area);
+    bool (*act)(struct ui *ui, enum action action); /* false: not for this view */
+    void (*typed)(struct ui *ui, const char *text, size_t len);
+};
+
+extern const struct view_ops chat_view;
+extern const struct view_ops sessions_view;
+extern const struct view_ops search_view;
+extern const struct view_ops help_view;
+
+struct session_row {
+    char *id, *title; /* owned; title safe */
+    int64_t updated_ms, n_messages;
+    bool is_current;
+};
+
+struct hit_row {
+    char *session, *title; /* owned; title safe */
+    int64_t message, time_ms;
+    enum role role;
+    struct styled snippet;
+};
+
+struct notice {
+    char *text; /* owned, safe; NULL: none */
+    enum ui_notice_kind kind;
+    int64_t until_ms; /* 0: until a message is sent */
+};
+
+struct ui {
+    struct terminal *term; /* NULL in tests of views */
+    struct ui_options opt;
+    struct canvas canvas;
+    struct input input;
+    struct editor editor;
+    struct transcript *transcript;
+    const struct view_ops *view; /* on top of the chat, or the chat */
+
+    struct ui_status status; /* its strings are those below */
+    char *model, *device, *title, *welcome;
+    struct notice notice;
+    size_t n_queued;
+    char *queued;          /* the first of them */
+    int64_t quit_until_ms; /* until then ^C quits */
+
+    struct picker sessions_picker;
+    struct session_row *session;
+    size_t n_session;
+    size_t *match; /* [n_match] sessions that pass the filter */
+    size_t n_match, match_cap;
+
+    struct picker search_picker;
+    struct hit_row *hit;
+    size_t n_hit;
+    bool hits_due; /* asked for, not yet come */
+
+    int help_top;
+
+    struct ui_intent intent[MAX_INTENTS];
+    size_t n_intent;
+    double input_at; /* when bytes came last */
+    bool is_dirty;
+};
+
+/* Without a terminal: ui_feed and ui_compose do what ui_read and ui_draw do. */
+struct ui *ui_create(const struct ui_options *opt);
+void ui_feed(struct ui *ui, const char *bytes, size_t len);
+void ui_compose(struct ui *ui, int rows, int cols);
+
+void ui_ask(struct ui *ui, enum ui_intent_kind kind, const char *text, int64_t message);
+bool ui_is_busy(const struct ui *ui); /* an answer is coming */
+
+/* An owned copy that is safe on one line; NULL for NULL. */
+char *ui_safe_line(const char *text);
+
+/* Does what the action means for this text; false where it means nothing. */
+bool ui_edit(struct editor *e, enum action action, int width);
+
+/* The bar on top and the line of keys at the bottom (status.c). */
+void status_draw_bar(const struct ui *ui, struct canvas *c, int row);
+void status_draw_rule(const struct ui *ui, struct canvas *c, int row, int col,
+                      int col_end, bool more_below);
+
+void sessions_clear(struct ui *ui);
+void search_clear(struct ui *ui);
+
+#endif
