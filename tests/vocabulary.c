@@ -42,23 +42,31 @@ static bool read_unpacked(const char *path, struct buf *out)
     return pclose(pipe) == 0 && ok;
 }
 
-/* A tokenizer.json by itself becomes a folder for the moment. */
-static struct tokenizer *open_json(const char *path, struct err *err)
+/* The text of a tokenizer.json becomes a folder for the moment. */
+static struct tokenizer *open_text(const char *text, size_t len, struct err *err)
 {
     char folder[] = "/tmp/hadal-test-XXXXXX";
     char file[64];
+    struct tokenizer *t = NULL;
+
+    if (mkdtemp(folder) == NULL)
+        return NULL;
+    snprintf(file, sizeof(file), "%s/tokenizer.json", folder);
+    if (file_replace(file, text, len, err))
+        t = tokenizer_open_folder(folder, err);
+    unlink(file);
+    rmdir(folder);
+    return t;
+}
+
+static struct tokenizer *open_json(const char *path, struct err *err)
+{
     struct buf text;
     struct tokenizer *t = NULL;
 
     buf_init(&text, 64 << 20);
-    if (mkdtemp(folder) == NULL || !read_unpacked(path, &text))
-        goto done;
-    snprintf(file, sizeof(file), "%s/tokenizer.json", folder);
-    if (file_replace(file, buf_text(&text), text.len, err))
-        t = tokenizer_open_folder(folder, err);
-    unlink(file);
-    rmdir(folder);
-done:
+    if (read_unpacked(path, &text))
+        t = open_text(buf_text(&text), text.len, err);
     buf_release(&text);
     return t;
 }
@@ -89,6 +97,52 @@ struct tokenizer *vocabulary_open(const char *name, bool *missing)
         t = tokenizer_open_folder(path, &err);
     if (t == NULL)
         FAIL("%s: %s", name, err.text);
+    return t;
+}
+
+static void add_token(cJSON *list, const char *text, int id)
+{
+    cJSON *token = cJSON_CreateObject();
+
+    cJSON_AddNumberToObject(token, "id", id);
+    cJSON_AddStringToObject(token, "content", text);
+    cJSON_AddBoolToObject(token, "special", true);
+    cJSON_AddItemToArray(list, token);
+}
+
+struct tokenizer *vocabulary_with_added(const char *name)
+{
+    static const char *const more[] = {
+        "<|im_system|>", "<|im_user|>",  "<|im_assistant|>", "<|im_middle|>",
+        "<|im_end|>",    "[EOS]",        "[gMASK]",          "<sop>",
+        "<|system|>",    "<|user|>",     "<|assistant|>",    "<|observation|>",
+        "<|im_start|>",  "<｜System｜>", "<|endoftext|>",    "<|EOT|>",
+        "<think>",       "</think>"};
+    bool missing;
+    cJSON *json = vocabulary_json(name, &missing);
+    cJSON *added = cJSON_GetObjectItemCaseSensitive(json, "added_tokens");
+    struct err err = {.text = ""};
+    struct tokenizer *t = NULL;
+    int id = 1000; /* beyond the plain tokens of the small vocabularies */
+    char *text;
+
+    if (json == NULL)
+        return NULL;
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        const cJSON *item;
+        bool there = false;
+
+        cJSON_ArrayForEach(item, added) there =
+            there || strcmp(json_get(item, "content")->valuestring, more[i]) == 0;
+        if (!there)
+            add_token(added, more[i], id++);
+    }
+    text = cJSON_PrintUnformatted(json);
+    t = open_text(text, strlen(text), &err);
+    if (t == NULL)
+        FAIL("%s: %s", name, err.text);
+    free(text);
+    cJSON_Delete(json);
     return t;
 }
 

@@ -17,6 +17,10 @@
  * or cannot be opened (then a failure was counted). */
 struct tokenizer *vocabulary_open(const char *name, bool *missing);
 
+/* The tokenizer.json of a fixture, with the special tokens of every chat format added
+ * to it. NULL when it is not there; failures are counted. */
+struct tokenizer *vocabulary_with_added(const char *name);
+
 /* The JSON of a fixture; NULL when it is not there (*missing) or broken. */
 cJSON *vocabulary_json(const char *name, bool *missing);
 
