@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(HAVE_X86_TMP)
+#if defined(__x86_64__)
 #include <cpuid.h>
 
 /* Bits of cpuid's registers, by leaf. */
@@ -84,7 +84,7 @@ static const struct {
     const struct cpu_kernels *kernels;
     bool (*runs_here)(void);
 } tables[] = {
-#if defined(HAVE_X86_TMP)
+#if defined(__x86_64__)
     {&cpu_kernels_avx512, has_avx512},
     {&cpu_kernels_avx2, has_avx2},
 #endif

@@ -26,13 +26,14 @@ enum {
 };
 
 /* Rows of activations, each [n_in]. x: float rows, x_stride floats apart. q: quantised
- * rows, q_stride bytes apart (or NULL); each is one record of five arrays,
+ * rows, q_stride bytes apart (or NULL); each is one record of six arrays,
  *
  *   int8_t  q[n_pad]          value = scale * q
  *   float   scale[n_pad/32]
  *   float   sum32[n_pad/32]   scale * sum of q: what a weight's minimum multiplies
  *   float   sum16[n_pad/16]
- *   int32_t bias[n_pad/16]    -128 * sum of 16 q: undoes the offset of unsigned codes
+ *   int32_t bias32[n_pad/32]  -128 * sum of q: undoes an offset of 128 of codes
+ *   int32_t bias16[n_pad/16]
  *
  * with n_pad = n_in rounded up to ACT_PAD. */
 struct act {
@@ -61,14 +62,18 @@ static inline size_t act_at_sum16(int n_pad)
 {
     return (size_t)n_pad / 8 * 10;
 }
-static inline size_t act_at_bias(int n_pad)
+static inline size_t act_at_bias32(int n_pad)
 {
     return (size_t)n_pad / 8 * 12;
+}
+static inline size_t act_at_bias16(int n_pad)
+{
+    return (size_t)n_pad / 8 * 13;
 }
 /* Bytes of a record: a multiple of 64, since n_pad is one of 256. */
 static inline size_t act_record_bytes(int n_pad)
 {
-    return (size_t)n_pad / 8 * 14;
+    return (size_t)n_pad * 2;
 }
 
 /* Unpacked rows of a quantised weight, of R = panel_rows rows, for columns k0..k1.
@@ -133,7 +138,7 @@ struct cpu_kernels {
 };
 
 extern const struct cpu_kernels cpu_kernels_scalar;
-#if defined(HAVE_X86_TMP)
+#if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;   /* AVX2, FMA, F16C */
 extern const struct cpu_kernels cpu_kernels_avx512; /* and F, BW, DQ, VL, VNNI */
 #endif

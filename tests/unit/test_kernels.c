@@ -301,7 +301,8 @@ static void check_record(const struct cpu_kernels *k, const float *x, int n)
     float *scale = (float *)(void *)(record + act_at_scale(n_pad));
     float *sum32 = (float *)(void *)(record + act_at_sum32(n_pad));
     float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
-    int32_t *bias = (int32_t *)(void *)(record + act_at_bias(n_pad));
+    int32_t *bias32 = (int32_t *)(void *)(record + act_at_bias32(n_pad));
+    int32_t *bias16 = (int32_t *)(void *)(record + act_at_bias16(n_pad));
 
     memset(record, 0x55, act_record_bytes(n_pad));
     k->quantize(x, n, record);
@@ -311,15 +312,16 @@ static void check_record(const struct cpu_kernels *k, const float *x, int n)
             int q = (signed char)record[i];
             float value = i < n ? x[i] : 0;
             sum += q;
-            if (!(fabsf((float)q * scale[b / 2] - value) <= scale[b / 2] * 0.501f))
+            if (!(fabsf((float)q * scale[b / 2] - value) <= scale[b / 2] * 0.501f + 1e-30f))
                 FAIL("%s quantize %d: [%d] is %d * %g, not %g", k->name, n, i, q,
                      (double)scale[b / 2], (double)value);
         }
-        CHECK(bias[b] == -128 * sum);
+        CHECK(bias16[b] == -128 * sum);
         CHECK(fabsf(sum16[b] - scale[b / 2] * (float)sum) <= 1e-5f * fabsf(sum16[b]));
     }
     for (int b = 0; b < n_pad / 32; b++)
-        CHECK(fabsf(sum32[b] - sum16[2 * b] - sum16[2 * b + 1]) <= scale[b] * 1e-2f);
+        CHECK(bias32[b] == bias16[2 * b] + bias16[2 * b + 1] &&
+              fabsf(sum32[b] - sum16[2 * b] - sum16[2 * b + 1]) <= scale[b] * 1e-2f);
     free(record);
 }
 

@@ -1,0 +1,754 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Kernels for AVX-512 (F, BW, DQ, VL) with VNNI. Unpacking of blocks is in
+ * kernels_x86.h.
+ *
+ * Integer products: vpdpbusd multiplies four unsigned codes by four signed activations
+ * and adds them to 32 bits, nothing saturates. Codes of types without minima are stored
+ * in panels with an offset of 128, whatever their own; sums begin with -128 * sum of
+ * the activations, which quantize has prepared.
+ *
+ * A panel is q[k/4][R][4], scale[block][R], min[block][R] with R = 32: two registers.
+ * A tile of gemm is the panel times COLS rows of activations.
+ */
+#include "config.h"
+
+#include <math.h>
+
+#include "model/cpu/kernels_x86.h"
+
+enum {
+    R = 32, /* panel_rows */
+    COLS =
+        6, /* rows of activations in a tile: 2 * 6 sums in int32 and as many floats */
+    COLS_FLOAT = 12, /* of gemm_f32: 2 * 12 sums */
+};
+
+/* struct panel.kind */
+enum panel_kind {
+    PANEL_NARROW = 1, /* scales of 16, not 32 */
+    PANEL_MIN = 2,    /* minima, not the offset of 128 */
+};
+
+/* ---- one row of activations ---- */
+
+/* Codes of elements 64j .. 64j + 63 of a group. */
+ALWAYS_INLINE __m512i codes64(enum tensor_type type, const unsigned char *group, int j)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(x86_codes(type, group, 2 * j)),
+                              x86_codes(type, group, 2 * j + 1), 1);
+}
+
+/* 64 products as 16 sums of 4. Signed codes are made unsigned: x86_scales32 is told. */
+ALWAYS_INLINE __m512i dot64(enum tensor_type type, __m512i codes, __m512i a)
+{
+    if (x86_is_signed(type))
+        codes = _mm512_xor_si512(codes, _mm512_set1_epi8((char)0x80));
+    return _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes, a);
+}
+
+ALWAYS_INLINE __m512 join(__m256 low, __m256 high)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
+
+/* The scales of a group, times those of the activations: 8 or, of narrow types, 16.
+ * Adds the part of the minima to *sum. */
+ALWAYS_INLINE __m512 group_scales(enum tensor_type type, const unsigned char *group,
+                                  const float *a_scale, const float *a_sum32,
+                                  const float *a_sum16, __m512 *sum)
+{
+    const __m512i twice =
+        _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    __m512 s = _mm512_castps256_ps512(_mm256_loadu_ps(a_scale));
+
+    if (x86_is_narrow(type)) {
+        struct x86_scales16 w = x86_scales16(type, group);
+        __m512 scale = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(w.scale));
+
+        *sum =
+            _mm512_fmadd_ps(join(w.min[0], w.min[1]), _mm512_loadu_ps(a_sum16), *sum);
+        s = _mm512_mul_ps(_mm512_permutexvar_ps(twice, s), _mm512_set1_ps(w.factor));
+        return _mm512_mul_ps(s, scale);
+    }
+    struct x86_scales32 w = x86_scales32(type, group);
+    if (x86_is_signed(type))
+        w.min = _mm256_mul_ps(w.scale, _mm256_set1_ps(-128));
+    w.min = _mm256_mul_ps(w.min, _mm256_loadu_ps(a_sum32));
+    *sum = _mm512_add_ps(*sum, join(w.min, _mm256_setzero_ps()));
+    return _mm512_mul_ps(s, _mm512_castps256_ps512(w.scale));
+}
+
+/* One group's part of a row: n_blocks blocks of 32. */
+ALWAYS_INLINE void add_group(enum tensor_type type, const unsigned char *group,
+                             int n_blocks, const unsigned char *q, const float *a_scale,
+                             const float *a_sum32, const float *a_sum16, __m512 sum[2])
+{
+    const __m512i wide =
+        _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+    const __m512i narrow =
+        _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    __m512 scale = group_scales(type, group, a_scale, a_sum32, a_sum16, &sum[1]);
+
+    UNROLL
+    for (int j = 0; j < 4; j++) {
+        __m512i d, pick;
+        if (2 * j >= n_blocks)
+            break;
+        pick = x86_is_narrow(type) ? _mm512_add_epi32(narrow, _mm512_set1_epi32(4 * j))
+                                   : _mm512_add_epi32(wide, _mm512_set1_epi32(2 * j));
+        d = dot64(type, codes64(type, group, j), _mm512_loadu_si512(q + 64 * j));
+        sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d),
+                                     _mm512_permutexvar_ps(pick, scale), sum[j % 2]);
+    }
+}
+
+ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
+                          size_t row_bytes, int n_rows, const struct act *a, float *y)
+{
+    const float *scale = (const float *)(const void *)(a->q + act_at_scale(a->n_pad));
+    const float *sum32 = (const float *)(const void *)(a->q + act_at_sum32(a->n_pad));
+    const float *sum16 = (const float *)(const void *)(a->q + act_at_sum16(a->n_pad));
+    unsigned char copy[8 * sizeof(struct block_q8_0)];
+    int n_whole = a->n_in / GROUP, n_left = a->n_in % GROUP;
+
+    for (int r = 0; r < n_rows; r++) {
+        const unsigned char *row = w + (size_t)r * row_bytes;
+        __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+
+        for (int g = 0; g < n_whole; g++, row += x86_group_bytes(type)) {
+            _mm_prefetch((const char *)row + 1024, _MM_HINT_T0);
+            _mm_prefetch((const char *)row + 1088, _MM_HINT_T0);
+            add_group(type, row, 8, a->q + GROUP * g, scale + 8 * g, sum32 + 8 * g,
+                      sum16 + 16 * g, sum);
+        }
+        if (n_left > 0)
+            add_group(type, x86_group(type, row, n_left, copy), n_left / 32,
+                      a->q + GROUP * n_whole, scale + 8 * n_whole, sum32 + 8 * n_whole,
+                      sum16 + 16 * n_whole, sum);
+        y[r] = _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
+    }
+}
+
+/* ---- panels ---- */
+
+/* Four rows of 16 words to four of 16, transposed within each 4 x 4 square. */
+ALWAYS_INLINE void transpose4(__m512i r[4])
+{
+    __m512i t0 = _mm512_unpacklo_epi32(r[0], r[1]),
+            t1 = _mm512_unpackhi_epi32(r[0], r[1]);
+    __m512i t2 = _mm512_unpacklo_epi32(r[2], r[3]),
+            t3 = _mm512_unpackhi_epi32(r[2], r[3]);
+
+    r[0] = _mm512_unpacklo_epi64(t0, t2);
+    r[1] = _mm512_unpackhi_epi64(t0, t2);
+    r[2] = _mm512_unpacklo_epi64(t1, t3);
+    r[3] = _mm512_unpackhi_epi64(t1, t3);
+}
+
+/* 16 x 16 words in registers. */
+ALWAYS_INLINE void transpose_square(__m512i r[16])
+{
+    UNROLL
+    for (int i = 0; i < 16; i += 4)
+        transpose4(r + i);
+    UNROLL
+    for (int i = 0; i < 4;
+         i++) { /* the 4 x 4 of squares; r[4j + i] has column i of each */
+        __m512i a = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x44);
+        __m512i b = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xee);
+        __m512i c = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x44);
+        __m512i d = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xee);
+
+        r[i] = _mm512_shuffle_i32x4(a, c, 0x88);
+        r[4 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
+        r[8 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
+        r[12 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
+    }
+}
+
+/* Transposes 16 x n 32-bit words; reads whole groups of 16. in: rows in_stride words
+ * apart; out: [n][R], 16 columns written. */
+static void transpose16(const uint32_t *in, size_t in_stride, int n, uint32_t *out)
+{
+    for (int i = 0; i < n; i += 16) {
+        __m512i r[16];
+        int n_out = n - i < 16 ? n - i : 16;
+
+        UNROLL
+        for (int j = 0; j < 16; j++)
+            r[j] = _mm512_loadu_si512(in + (size_t)j * in_stride + i);
+        transpose_square(r);
+        if (n_out == 16) {
+            UNROLL
+            for (int j = 0; j < 16; j++)
+                _mm512_storeu_si512(out + (size_t)(i + j) * R, r[j]);
+        } else {
+            for (int j = 0; j < n_out; j++)
+                _mm512_storeu_si512(out + (size_t)(i + j) * R, r[j]);
+        }
+    }
+}
+
+/* Codes of a row with an offset of 128 instead of their own. */
+ALWAYS_INLINE void offset_codes(enum tensor_type type, uint8_t *q, int n)
+{
+    const __m512i by = _mm512_set1_epi8((char)(128 - x86_offset(type)));
+
+    for (int i = 0; i < n; i += 64)
+        _mm512_storeu_si512(q + i, _mm512_add_epi8(_mm512_loadu_si512(q + i), by));
+}
+
+ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t row_bytes,
+                        int n_rows, struct panel *p)
+{
+    const int step = x86_is_narrow(type) ? 16 : 32; /* elements of a scale */
+    const int n = p->k1 - p->k0, n_scales = n / step;
+    const size_t row_scales = PANEL_K / 16;
+
+    p->kind =
+        (x86_is_narrow(type) ? PANEL_NARROW : 0) | (x86_has_min(type) ? PANEL_MIN : 0);
+    for (int r = 0; r < R; r++) {
+        uint8_t *q = p->rows + (size_t)r * PANEL_K;
+        float *scale = p->row_scale + (size_t)r * row_scales;
+        float *min = p->row_min + (size_t)r * row_scales;
+
+        if (r < n_rows) {
+            x86_unpack_row(type, w + (size_t)r * row_bytes, p->k0, p->k1, q, scale,
+                           min);
+            if (!x86_has_min(type))
+                offset_codes(type, q, n);
+        } else {
+            memset(q, 0, (size_t)n);
+            memset(scale, 0, (size_t)n_scales * sizeof(float));
+            memset(min, 0, (size_t)n_scales * sizeof(float));
+        }
+    }
+    for (int r = 0; r < R; r += 16) {
+        size_t row = (size_t)r;
+        transpose16((const uint32_t *)(const void *)(p->rows + row * PANEL_K),
+                    PANEL_K / 4, n / 4, (uint32_t *)(void *)p->q + r);
+        transpose16((const uint32_t *)(const void *)(p->row_scale + row * row_scales),
+                    row_scales, n_scales, (uint32_t *)(void *)p->scale + r);
+        if (x86_has_min(type))
+            transpose16((const uint32_t *)(const void *)(p->row_min + row * row_scales),
+                        row_scales, n_scales, (uint32_t *)(void *)p->min + r);
+    }
+}
+
+ALWAYS_INLINE __m512i int_at(const unsigned char *at)
+{
+    int32_t x;
+
+    memcpy(&x, at, sizeof(x));
+    return _mm512_set1_epi32(x);
+}
+
+ALWAYS_INLINE __m512 float_at(const unsigned char *at)
+{
+    float x;
+
+    memcpy(&x, at, sizeof(x));
+    return _mm512_set1_ps(x);
+}
+
+/* Where in a record the values of one step lie, in bytes. */
+struct step_at {
+    size_t q, scale, sum, bias;
+};
+
+/* Adds `step` columns to the sums of a tile. */
+ALWAYS_INLINE void tile_step(int kind, const uint8_t *q, const float *scale,
+                             const float *min, const unsigned char *a, size_t a_stride,
+                             struct step_at at, int n_cols, __m512 acc[COLS][2])
+{
+    const int step = kind & PANEL_NARROW ? 16 : 32;
+    __m512i sum[COLS][2];
+    __m512 s0 = _mm512_loadu_ps(scale), s1 = _mm512_loadu_ps(scale + 16);
+
+    UNROLL
+    for (int c = 0; c < n_cols; c++) {
+        const unsigned char *record = a + (size_t)c * a_stride;
+        sum[c][0] =
+            kind & PANEL_MIN ? _mm512_setzero_si512() : int_at(record + at.bias);
+        sum[c][1] = sum[c][0];
+    }
+    UNROLL
+    for (int k = 0; k < step; k += 4) {
+        __m512i w0 = _mm512_loadu_si512(q + k * R);
+        __m512i w1 = _mm512_loadu_si512(q + k * R + 64);
+        UNROLL
+        for (int c = 0; c < n_cols; c++) {
+            __m512i x = int_at(a + (size_t)c * a_stride + at.q + (size_t)k);
+            sum[c][0] = _mm512_dpbusd_epi32(sum[c][0], w0, x);
+            sum[c][1] = _mm512_dpbusd_epi32(sum[c][1], w1, x);
+        }
+    }
+    UNROLL
+    for (int c = 0; c < n_cols; c++) {
+        __m512 x = float_at(a + (size_t)c * a_stride + at.scale);
+        acc[c][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[c][0]), _mm512_mul_ps(s0, x),
+                                    acc[c][0]);
+        acc[c][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[c][1]), _mm512_mul_ps(s1, x),
+                                    acc[c][1]);
+    }
+    if (!(kind & PANEL_MIN))
+        return;
+    s0 = _mm512_loadu_ps(min);
+    s1 = _mm512_loadu_ps(min + 16);
+    UNROLL
+    for (int c = 0; c < n_cols; c++) {
+        __m512 x = float_at(a + (size_t)c * a_stride + at.sum);
+        acc[c][0] = _mm512_fmadd_ps(s0, x, acc[c][0]);
+        acc[c][1] = _mm512_fmadd_ps(s1, x, acc[c][1]);
+    }
+}
+
+/* Writes or adds up to 16 sums. */
+ALWAYS_INLINE void put16(float *y, __m512 sum, int n, bool add)
+{
+    __mmask16 mask = (__mmask16)(n >= 16 ? 0xffff : (1 << (n > 0 ? n : 0)) - 1);
+
+    if (add)
+        sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, y));
+    _mm512_mask_storeu_ps(y, mask, sum);
+}
+
+/* The panel times n_cols rows of activations. */
+ALWAYS_INLINE void tile(int kind, const struct panel *p, int n_rows,
+                        const struct act *act, int first, int n_cols, float *y,
+                        size_t ldy, bool add)
+{
+    const unsigned char *a = act->q + (size_t)first * act->q_stride;
+    const int step = kind & PANEL_NARROW ? 16 : 32, n_pad = act->n_pad;
+    const int n_steps = (p->k1 - p->k0) / step;
+    const bool narrow = kind & PANEL_NARROW;
+    __m512 acc[COLS][2];
+
+    UNROLL
+    for (int c = 0; c < n_cols; c++)
+        acc[c][0] = acc[c][1] = _mm512_setzero_ps();
+    for (int i = 0; i < n_steps; i++) {
+        size_t k = (size_t)(p->k0 + i * step), at = (size_t)(i * R);
+        struct step_at where = {
+            k,
+            act_at_scale(n_pad) + 4 * (k / 32),
+            (narrow ? act_at_sum16(n_pad) : act_at_sum32(n_pad)) +
+                4 * (k / (size_t)step),
+            (narrow ? act_at_bias16(n_pad) : act_at_bias32(n_pad)) +
+                4 * (k / (size_t)step),
+        };
+        tile_step(kind, p->q + (size_t)step * at, p->scale + at, p->min + at, a,
+                  act->q_stride, where, n_cols, acc);
+    }
+    UNROLL
+    for (int c = 0; c < n_cols; c++) {
+        put16(y + (size_t)c * ldy, acc[c][0], n_rows, add);
+        if (n_rows > 16)
+            put16(y + (size_t)c * ldy + 16, acc[c][1], n_rows - 16, add);
+    }
+}
+
+ALWAYS_INLINE void gemm_kind(int kind, const struct panel *p, int n_rows,
+                             const struct act *a, int n_cols, float *y, size_t ldy,
+                             bool add)
+{
+    int c = 0;
+
+    for (; n_cols - c >= COLS; c += COLS)
+        tile(kind, p, n_rows, a, c, COLS, y + (size_t)c * ldy, ldy, add);
+    switch (n_cols - c) {
+    case 1:
+        tile(kind, p, n_rows, a, c, 1, y + (size_t)c * ldy, ldy, add);
+        break;
+    case 2:
+        tile(kind, p, n_rows, a, c, 2, y + (size_t)c * ldy, ldy, add);
+        break;
+    case 3:
+        tile(kind, p, n_rows, a, c, 3, y + (size_t)c * ldy, ldy, add);
+        break;
+    case 4:
+        tile(kind, p, n_rows, a, c, 4, y + (size_t)c * ldy, ldy, add);
+        break;
+    case 5:
+        tile(kind, p, n_rows, a, c, 5, y + (size_t)c * ldy, ldy, add);
+        break;
+    default:
+        break;
+    }
+}
+
+static void gemm(const struct panel *p, int n_rows, const struct act *a, int n_cols,
+                 float *y, size_t ldy, bool add)
+{
+    switch (p->kind) {
+    case 0:
+        gemm_kind(0, p, n_rows, a, n_cols, y, ldy, add);
+        break;
+    case PANEL_NARROW:
+        gemm_kind(PANEL_NARROW, p, n_rows, a, n_cols, y, ldy, add);
+        break;
+    case PANEL_MIN:
+        gemm_kind(PANEL_MIN, p, n_rows, a, n_cols, y, ldy, add);
+        break;
+    default:
+        gemm_kind(PANEL_NARROW | PANEL_MIN, p, n_rows, a, n_cols, y, ldy, add);
+        break;
+    }
+}
+
+/* ---- float weights ---- */
+
+/* 16 values of a row from the i-th, zeros from the n-th on. */
+ALWAYS_INLINE __m512 floats16(enum tensor_type type, const unsigned char *row, int i,
+                              int n)
+{
+    const void *at = row + (type == TYPE_F32 ? 4 : 2) * (size_t)i;
+    __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+
+    if (type == TYPE_F32)
+        return _mm512_maskz_loadu_ps(mask, at);
+    if (type == TYPE_F16)
+        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, at));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(
+        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, at)), 16));
+}
+
+ALWAYS_INLINE float dot_row(enum tensor_type type, const unsigned char *row,
+                            const float *x, int n)
+{
+    const size_t size = type == TYPE_F32 ? 4 : 2;
+    __m512 sum[4];
+    int i = 0;
+
+    UNROLL
+    for (int j = 0; j < 4; j++)
+        sum[j] = _mm512_setzero_ps();
+    for (; i + 64 <= n; i += 64) {
+        _mm_prefetch((const char *)row + size * (size_t)i + 1024, _MM_HINT_T0);
+        _mm_prefetch((const char *)row + size * (size_t)i + 1088, _MM_HINT_T0);
+        UNROLL
+        for (int j = 0; j < 4; j++)
+            sum[j] = _mm512_fmadd_ps(floats16(type, row, i + 16 * j, n),
+                                     _mm512_loadu_ps(x + i + 16 * j), sum[j]);
+    }
+    for (; i < n; i += 16)
+        sum[0] = _mm512_fmadd_ps(floats16(type, row, i, n),
+                                 floats16(TYPE_F32, (const void *)x, i, n), sum[0]);
+    return _mm512_reduce_add_ps(
+        _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+}
+
+ALWAYS_INLINE void matvec_float(enum tensor_type type, const unsigned char *w,
+                                size_t row_bytes, int n_rows, const struct act *a,
+                                float *y)
+{
+    for (int r = 0; r < n_rows; r++)
+        y[r] = dot_row(type, w + (size_t)r * row_bytes, a->x, a->n_in);
+}
+
+/* Float types: 16 rows at a time, transposed in registers. */
+ALWAYS_INLINE void pack_f32_float(enum tensor_type type, const unsigned char *w,
+                                  size_t row_bytes, int n_rows, int k0, int k1,
+                                  float *panel)
+{
+    for (int r = 0; r < R; r += 16)
+        for (int k = k0; k < k1; k += 16) {
+            int n_out = k1 - k < 16 ? k1 - k : 16;
+            float *out = panel + (size_t)(k - k0) * R + r;
+            __m512i v[16];
+
+            UNROLL
+            for (int i = 0; i < 16; i++)
+                v[i] = r + i < n_rows
+                           ? _mm512_castps_si512(
+                                 floats16(type, w + (size_t)(r + i) * row_bytes, k, k1))
+                           : _mm512_setzero_si512();
+            transpose_square(v);
+            UNROLL
+            for (int i = 0; i < 16; i++)
+                if (i < n_out)
+                    _mm512_storeu_si512(out + (size_t)i * R, v[i]);
+        }
+}
+
+/* Other types, by quant.c. */
+ALWAYS_INLINE void pack_f32_quantised(enum tensor_type type, const unsigned char *w,
+                                      size_t row_bytes, int n_rows, int k0, int k1,
+                                      float *panel)
+{
+    const struct quant_type *t = quant_find(type);
+    float chunk[16][GROUP];
+
+    for (int r = 0; r < R; r += 16)
+        for (int k = k0; k < k1; k += GROUP) {
+            int n = k1 - k < GROUP ? k1 - k : GROUP;
+
+            memset(chunk, 0, sizeof(chunk));
+            for (int i = 0; i < 16 && r + i < n_rows; i++)
+                t->to_f32(w + (size_t)(r + i) * row_bytes + quant_row_bytes(t, k),
+                          chunk[i], n);
+            transpose16((const uint32_t *)(const void *)chunk, GROUP, n,
+                        (uint32_t *)(void *)(panel + (size_t)(k - k0) * R + r));
+        }
+}
+
+/* 32 rows times n_cols rows of x. */
+ALWAYS_INLINE void tile_f32(const float *panel, size_t stride, int n_k, int n_rows,
+                            const float *x, size_t x_stride, int n_cols, float *y,
+                            size_t ldy, bool add)
+{
+    __m512 acc[COLS_FLOAT][2];
+
+    UNROLL
+    for (int c = 0; c < n_cols; c++)
+        acc[c][0] = acc[c][1] = _mm512_setzero_ps();
+    for (int k = 0; k < n_k; k++, panel += stride) {
+        __m512 w0 = _mm512_loadu_ps(panel), w1 = _mm512_loadu_ps(panel + 16);
+
+        UNROLL
+        for (int c = 0; c < n_cols; c++) {
+            __m512 a = _mm512_set1_ps(x[(size_t)c * x_stride + (size_t)k]);
+            acc[c][0] = _mm512_fmadd_ps(w0, a, acc[c][0]);
+            acc[c][1] = _mm512_fmadd_ps(w1, a, acc[c][1]);
+        }
+    }
+    UNROLL
+    for (int c = 0; c < n_cols; c++) {
+        put16(y + (size_t)c * ldy, acc[c][0], n_rows, add);
+        if (n_rows > 16)
+            put16(y + (size_t)c * ldy + 16, acc[c][1], n_rows - 16, add);
+    }
+}
+
+static void gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
+                     const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
+                     bool add)
+{
+    int c = 0;
+
+    for (; c + COLS_FLOAT <= n_cols; c += COLS_FLOAT)
+        tile_f32(panel, stride, n_k, n_rows, x + (size_t)c * x_stride, x_stride,
+                 COLS_FLOAT, y + (size_t)c * ldy, ldy, add);
+    for (; c + 4 <= n_cols; c += 4)
+        tile_f32(panel, stride, n_k, n_rows, x + (size_t)c * x_stride, x_stride, 4,
+                 y + (size_t)c * ldy, ldy, add);
+    for (; c < n_cols; c++)
+        tile_f32(panel, stride, n_k, n_rows, x + (size_t)c * x_stride, x_stride, 1,
+                 y + (size_t)c * ldy, ldy, add);
+}
+
+/* ---- activations ---- */
+
+/* 16 values from the i-th, zeros from the n-th on (which i may be past). */
+ALWAYS_INLINE __m512 floats_or_zero(const float *x, int i, int n)
+{
+    int left = n - i;
+    __mmask16 mask =
+        (__mmask16)(left >= 16 ? 0xffff : (1 << (left > 0 ? left : 0)) - 1);
+
+    return _mm512_maskz_loadu_ps(mask, x + i);
+}
+
+static void quantize(const float *x, int n, unsigned char *record)
+{
+    const int n_pad = act_padded(n);
+    float *scale = (float *)(void *)(record + act_at_scale(n_pad));
+    float *sum32 = (float *)(void *)(record + act_at_sum32(n_pad));
+    float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
+    int32_t *bias32 = (int32_t *)(void *)(record + act_at_bias32(n_pad));
+    int32_t *bias16 = (int32_t *)(void *)(record + act_at_bias16(n_pad));
+
+    for (int i = 0, b = 0; i < n_pad; i += 32, b++) {
+        __m512 v0 = floats_or_zero(x, i, n), v1 = floats_or_zero(x, i + 16, n);
+        /* 0 * x is NaN where x is not finite: that must not be lost in the maximum */
+        __m512 zero =
+            _mm512_mul_ps(_mm512_add_ps(_mm512_sub_ps(v0, v0), _mm512_sub_ps(v1, v1)),
+                          _mm512_setzero_ps());
+        float max =
+            _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(v0), _mm512_abs_ps(v1))) +
+            _mm512_reduce_add_ps(zero);
+        __m512 inverse = _mm512_set1_ps(max < 1e-30f ? 0 : 127.0f / max);
+        __m512i q0 = _mm512_cvtps_epi32(_mm512_mul_ps(v0, inverse));
+        __m512i q1 = _mm512_cvtps_epi32(_mm512_mul_ps(v1, inverse));
+        int first = _mm512_reduce_add_epi32(q0), second = _mm512_reduce_add_epi32(q1);
+
+        _mm_storeu_si128((__m128i *)(void *)(record + i), _mm512_cvtsepi32_epi8(q0));
+        _mm_storeu_si128((__m128i *)(void *)(record + i + 16),
+                         _mm512_cvtsepi32_epi8(q1));
+        scale[b] = max < 1e-30f ? 0 : max / 127.0f;
+        sum16[2 * b] = scale[b] * (float)first;
+        sum16[2 * b + 1] = scale[b] * (float)second;
+        sum32[b] = scale[b] * (float)(first + second);
+        bias16[2 * b] = -128 * first;
+        bias16[2 * b + 1] = -128 * second;
+        bias32[b] = -128 * (first + second);
+    }
+}
+
+/* ---- element by element ---- */
+
+/* e^x: see exp8 of kernels_avx2.c. */
+ALWAYS_INLINE __m512 exp16(__m512 x)
+{
+    const __m512 low = _mm512_set1_ps(-87.33654f), high = _mm512_set1_ps(88.8f);
+    __mmask16 keep = _mm512_cmp_ps_mask(x, low, _CMP_NLT_UQ);
+    __m512 n, r, p;
+
+    x = _mm512_max_ps(low, _mm512_min_ps(high, x));
+    n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)),
+                             _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    p = _mm512_set1_ps(1.0f / 5040);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_maskz_scalef_ps(keep, p, n);
+}
+
+static void rms_norm(float *y, const float *x, const float *gain, int n, float eps)
+{
+    __m512 sum = _mm512_setzero_ps(), scale;
+
+    for (int i = 0; i < n; i += 16) {
+        __m512 v = floats_or_zero(x, i, n);
+        sum = _mm512_fmadd_ps(v, v, sum);
+    }
+    scale = _mm512_set1_ps(1.0f / sqrtf(_mm512_reduce_add_ps(sum) / (float)n + eps));
+    for (int i = 0; i < n; i += 16)
+        put16(y + i,
+              _mm512_mul_ps(_mm512_mul_ps(floats_or_zero(x, i, n), scale),
+                            floats_or_zero(gain, i, n)),
+              n - i, false);
+}
+
+static void swiglu(float *h, const float *gate, const float *up, int n)
+{
+    const __m512 one = _mm512_set1_ps(1.0f), zero = _mm512_setzero_ps();
+
+    for (int i = 0; i < n; i += 16) {
+        __m512 g = floats_or_zero(gate, i, n);
+        __m512 e = _mm512_add_ps(one, exp16(_mm512_sub_ps(zero, g)));
+        put16(h + i, _mm512_mul_ps(_mm512_div_ps(g, e), floats_or_zero(up, i, n)),
+              n - i, false);
+    }
+}
+
+static float exp_sum(float *x, int n, float max)
+{
+    __m512 sum = _mm512_setzero_ps();
+
+    for (int i = 0; i < n; i += 16) {
+        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+        __m512 e = exp16(
+            _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), _mm512_set1_ps(max)));
+        _mm512_mask_storeu_ps(x + i, mask, e);
+        sum = _mm512_mask_add_ps(sum, mask, sum, e);
+    }
+    return _mm512_reduce_add_ps(sum);
+}
+
+static float max_of(const float *x, int n)
+{
+    __m512 max = _mm512_set1_ps(-INFINITY);
+
+    for (int i = 0; i < n; i += 16) {
+        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+        max = _mm512_mask_max_ps(max, mask, _mm512_maskz_loadu_ps(mask, x + i), max);
+    }
+    return _mm512_reduce_max_ps(max);
+}
+
+static void axpy(float *y, float a, const float *x, int n)
+{
+    for (int i = 0; i < n; i += 16)
+        put16(y + i,
+              _mm512_fmadd_ps(_mm512_set1_ps(a), floats_or_zero(x, i, n),
+                              floats_or_zero(y, i, n)),
+              n - i, false);
+}
+
+static void scale_by(float *y, float a, int n)
+{
+    for (int i = 0; i < n; i += 16)
+        put16(y + i, _mm512_mul_ps(_mm512_set1_ps(a), floats_or_zero(y, i, n)), n - i,
+              false);
+}
+
+static void f16_to_f32(const uint16_t *h, float *x, int n)
+{
+    for (int i = 0; i < n; i += 16)
+        put16(x + i, floats16(TYPE_F16, (const void *)h, i, n), n - i, false);
+}
+
+static void f32_to_f16(const float *x, uint16_t *h, int n)
+{
+    for (int i = 0; i < n; i += 16) {
+        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+        __m512 v = _mm512_maskz_loadu_ps(mask, x + i);
+        _mm256_mask_storeu_epi16(h + i, mask,
+                                 _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+    }
+}
+
+/* ---- the table ---- */
+
+#define QUANTISED(type)                                                                \
+    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
+                              const struct act *a, float *y)                           \
+    {                                                                                  \
+        matvec(TYPE_##type, w, row_bytes, n_rows, a, y);                               \
+    }                                                                                  \
+    static void pack_##type(const unsigned char *w, size_t row_bytes, int n_rows,      \
+                            struct panel *p)                                           \
+    {                                                                                  \
+        pack(TYPE_##type, w, row_bytes, n_rows, p);                                    \
+    }
+#define FLOAT(type)                                                                    \
+    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
+                              const struct act *a, float *y)                           \
+    {                                                                                  \
+        matvec_float(TYPE_##type, w, row_bytes, n_rows, a, y);                         \
+    }
+#define PACK_F32(kind, type)                                                           \
+    static void pack_f32_##type(const unsigned char *w, size_t row_bytes, int n_rows,  \
+                                int k0, int k1, float *panel)                          \
+    {                                                                                  \
+        pack_f32_##kind(TYPE_##type, w, row_bytes, n_rows, k0, k1, panel);             \
+    }
+#define PACK_QUANTISED(type) PACK_F32(quantised, type)
+#define PACK_FLOAT(type) PACK_F32(float, type)
+#define EACH_FLOAT(X) X(F32) X(F16) X(BF16)
+#define MATVEC_ROW(type) [TYPE_##type] = matvec_##type,
+#define PACK_ROW(type) [TYPE_##type] = pack_##type,
+#define PACK_F32_ROW(type) [TYPE_##type] = pack_f32_##type,
+
+X86_EACH_TYPE(QUANTISED)
+EACH_FLOAT(FLOAT)
+X86_EACH_TYPE(PACK_QUANTISED)
+EACH_FLOAT(PACK_FLOAT)
+
+const struct cpu_kernels cpu_kernels_avx512 = {
+    .name = "avx512",
+    .features = "avx512+vnni",
+    .panel_rows = R,
+    .matvec = {X86_EACH_TYPE(MATVEC_ROW) EACH_FLOAT(MATVEC_ROW)},
+    .pack = {X86_EACH_TYPE(PACK_ROW)},
+    .pack_f32 = {X86_EACH_TYPE(PACK_F32_ROW) EACH_FLOAT(PACK_F32_ROW)},
+    .gemm = gemm,
+    .gemm_f32 = gemm_f32,
+    .quantize = quantize,
+    .rms_norm = rms_norm,
+    .swiglu = swiglu,
+    .exp_sum = exp_sum,
+    .max = max_of,
+    .axpy = axpy,
+    .scale = scale_by,
+    .f16_to_f32 = f16_to_f32,
+    .f32_to_f16 = f32_to_f16,
+};

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Unpacking of quantised blocks with AVX2, shared by kernels_avx2.c and
+ * kernels_avx512.c (which compile it with their own flags).
+ *
+ * All types are seen in groups of 256 elements: one block of a K-quant, or 8 blocks of
+ * a 32-wide type (x86_group_*). An element is scale * code + min, with codes as
+ * x86_codes gives them, 32 at a time in the order of the elements, and
+ *
+ *   wide types    one scale (and min) for 32 elements: x86_scales32
+ *   narrow types  one integer scale for 16 elements, times one factor: x86_scales16
+ *
+ * Codes are unsigned and below 64, but those of signed types (x86_is_signed), whose min
+ * is 0. The enum argument is a constant wherever these are called: each caller is
+ * compiled once a type.
+ */
+#ifndef HADAL_MODEL_CPU_KERNELS_X86_H
+#define HADAL_MODEL_CPU_KERNELS_X86_H
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "model/blocks.h"
+#include "model/cpu/kernels.h"
+#include "model/quant.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+enum { GROUP = 256 }; /* elements of a group */
+
+/* ---- facts about types ---- */
+
+ALWAYS_INLINE bool x86_is_signed(enum tensor_type type)
+{
+    return type == TYPE_Q8_0 || type == TYPE_IQ4_NL || type == TYPE_IQ4_XS;
+}
+
+ALWAYS_INLINE bool x86_is_narrow(enum tensor_type type)
+{
+    return type == TYPE_Q2_K || type == TYPE_Q3_K || type == TYPE_Q6_K;
+}
+
+/* What is taken off a code, where the type has no minima of its own. */
+ALWAYS_INLINE int x86_offset(enum tensor_type type)
+{
+    switch (type) {
+    case TYPE_Q3_K:
+        return 4;
+    case TYPE_Q4_0:
+        return 8;
+    case TYPE_Q5_0:
+        return 16;
+    case TYPE_Q6_K:
+        return 32;
+    default:
+        return 0;
+    }
+}
+
+ALWAYS_INLINE bool x86_has_min(enum tensor_type type)
+{
+    return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q2_K ||
+           type == TYPE_Q4_K || type == TYPE_Q5_K;
+}
+
+/* Bytes of a block of 32, or of a K-quant's 256. */
+ALWAYS_INLINE size_t x86_block_bytes(enum tensor_type type)
+{
+    switch (type) {
+    case TYPE_Q4_0:
+        return sizeof(struct block_q4_0);
+    case TYPE_Q4_1:
+        return sizeof(struct block_q4_1);
+    case TYPE_Q5_0:
+        return sizeof(struct block_q5_0);
+    case TYPE_Q5_1:
+        return sizeof(struct block_q5_1);
+    case TYPE_Q8_0:
+        return sizeof(struct block_q8_0);
+    case TYPE_IQ4_NL:
+        return sizeof(struct block_iq4_nl);
+    case TYPE_Q2_K:
+        return sizeof(struct block_q2_k);
+    case TYPE_Q3_K:
+        return sizeof(struct block_q3_k);
+    case TYPE_Q4_K:
+        return sizeof(struct block_q4_k);
+    case TYPE_Q5_K:
+        return sizeof(struct block_q5_k);
+    case TYPE_Q6_K:
+        return sizeof(struct block_q6_k);
+    default:
+        return sizeof(struct block_iq4_xs);
+    }
+}
+
+ALWAYS_INLINE bool x86_is_small(enum tensor_type type)
+{
+    return type == TYPE_Q4_0 || type == TYPE_Q4_1 || type == TYPE_Q5_0 ||
+           type == TYPE_Q5_1 || type == TYPE_Q8_0 || type == TYPE_IQ4_NL;
+}
+
+ALWAYS_INLINE size_t x86_group_bytes(enum tensor_type type)
+{
+    return x86_block_bytes(type) * (x86_is_small(type) ? 8 : 1);
+}
+
+/* ---- codes ---- */
+
+ALWAYS_INLINE float x86_f16(const void *at)
+{
+    uint16_t h;
+
+    memcpy(&h, at, sizeof(h));
+    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h)));
+}
+
+ALWAYS_INLINE __m256i x86_load(const void *at)
+{
+    return _mm256_loadu_si256((const __m256i *)at);
+}
+
+/* 16 bytes to 32 codes: the low nibbles, then the high ones. */
+ALWAYS_INLINE __m256i x86_nibbles(const uint8_t *qs)
+{
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)qs);
+    __m256i both =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(x), _mm_srli_epi16(x, 4), 1);
+
+    return _mm256_and_si256(both, _mm256_set1_epi8(15));
+}
+
+/* 32 bits to 32 bytes, 16 where the bit is set. */
+ALWAYS_INLINE __m256i x86_fifth_bits(const uint8_t *qh)
+{
+    const __m256i spread =
+        _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2,
+                         2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+    const __m256i each = _mm256_set1_epi64x((long long)0x8040201008040201ULL);
+    uint32_t bits;
+    __m256i x;
+
+    memcpy(&bits, qh, sizeof(bits));
+    x = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread);
+    x = _mm256_cmpeq_epi8(_mm256_and_si256(x, each), each);
+    return _mm256_and_si256(x, _mm256_set1_epi8(16));
+}
+
+ALWAYS_INLINE __m256i x86_iq4_values(__m256i nibbles)
+{
+    __m128i table = _mm_loadu_si128((const __m128i *)(const void *)block_iq4_values);
+
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), nibbles);
+}
+
+/* Bits shift.. of each byte, masked, moved up by `up`. */
+ALWAYS_INLINE __m256i x86_bits(__m256i x, int shift, int mask, int up)
+{
+    x = shift >= up ? _mm256_srli_epi16(x, shift - up)
+                    : _mm256_slli_epi16(x, up - shift);
+    return _mm256_and_si256(x, _mm256_set1_epi8((char)(mask << up)));
+}
+
+ALWAYS_INLINE __m256i x86_codes_q3_k(const struct block_q3_k *b, int j)
+{
+    __m256i low = x86_bits(x86_load(b->qs + 32 * (j / 4)), 2 * (j % 4), 3, 0);
+
+    return _mm256_or_si256(low, x86_bits(x86_load(b->hmask), j, 1, 2));
+}
+
+ALWAYS_INLINE __m256i x86_codes_q5_k(const struct block_q5_k *b, int j)
+{
+    __m256i low = x86_bits(x86_load(b->qs + 32 * (j / 2)), 4 * (j % 2), 15, 0);
+
+    return _mm256_or_si256(low, x86_bits(x86_load(b->qh), j, 1, 4));
+}
+
+ALWAYS_INLINE __m256i x86_codes_q6_k(const struct block_q6_k *b, int j)
+{
+    int n = j / 4, quarter = j % 4;
+    __m256i low = x86_bits(x86_load(b->ql + 64 * n + 32 * (quarter % 2)),
+                           4 * (quarter / 2), 15, 0);
+
+    return _mm256_or_si256(low, x86_bits(x86_load(b->qh + 32 * n), 2 * quarter, 3, 4));
+}
+
+/* Codes of elements 32j .. 32j + 31 of a group. */
+ALWAYS_INLINE __m256i x86_codes(enum tensor_type type, const unsigned char *group,
+                                int j)
+{
+    const unsigned char *block = group + (size_t)j * x86_block_bytes(type);
+    const void *k = group;
+
+    switch (type) {
+    case TYPE_Q4_0:
+    case TYPE_Q4_1:
+        return x86_nibbles(block + (type == TYPE_Q4_0 ? 2 : 4));
+    case TYPE_Q5_0:
+    case TYPE_Q5_1:
+        block += type == TYPE_Q5_0 ? 2 : 4;
+        return _mm256_or_si256(x86_nibbles(block + 4), x86_fifth_bits(block));
+    case TYPE_Q8_0:
+        return x86_load(block + 2);
+    case TYPE_IQ4_NL:
+        return x86_iq4_values(x86_nibbles(block + 2));
+    case TYPE_IQ4_XS:
+        return x86_iq4_values(
+            x86_nibbles(((const struct block_iq4_xs *)k)->qs + 16 * j));
+    case TYPE_Q2_K:
+        return x86_bits(x86_load(((const struct block_q2_k *)k)->qs + 32 * (j / 4)),
+                        2 * (j % 4), 3, 0);
+    case TYPE_Q3_K:
+        return x86_codes_q3_k(k, j);
+    case TYPE_Q4_K:
+        return x86_bits(x86_load(((const struct block_q4_k *)k)->qs + 32 * (j / 2)),
+                        4 * (j % 2), 15, 0);
+    case TYPE_Q5_K:
+        return x86_codes_q5_k(k, j);
+    default:
+        return x86_codes_q6_k(k, j);
+    }
+}
+
+/* ---- scales ---- */
+
+struct x86_scales32 {
+    __m256 scale, min; /* of the group's 8 times 32 elements */
+};
+
+/* The f16 at offset `at` of each of 8 blocks. */
+ALWAYS_INLINE __m256 x86_eight_f16(const unsigned char *group, size_t block_bytes,
+                                   int at)
+{
+    uint16_t h[8];
+
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        memcpy(&h[i], group + (size_t)i * block_bytes + at, sizeof(h[i]));
+    return _mm256_cvtph_ps(_mm_setr_epi16((short)h[0], (short)h[1], (short)h[2],
+                                          (short)h[3], (short)h[4], (short)h[5],
+                                          (short)h[6], (short)h[7]));
+}
+
+ALWAYS_INLINE __m256 x86_eight_bytes(uint64_t bytes)
+{
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+}
+
+/* scale * d and -min * dmin of Q4_K and Q5_K, whose blocks begin alike. */
+ALWAYS_INLINE struct x86_scales32 x86_scales_q4_k(const struct block_q4_k *b)
+{
+    uint32_t low, middle, high;
+    uint64_t scales, mins;
+
+    memcpy(&low, b->scales, sizeof(low));
+    memcpy(&middle, b->scales + 4, sizeof(middle));
+    memcpy(&high, b->scales + 8, sizeof(high));
+    scales = (high & 0x0f0f0f0f) | (low >> 2 & 0x30303030);
+    mins = (high >> 4 & 0x0f0f0f0f) | (middle >> 2 & 0x30303030);
+    scales = scales << 32 | (low & 0x3f3f3f3f);
+    mins = mins << 32 | (middle & 0x3f3f3f3f);
+    return (struct x86_scales32){
+        _mm256_mul_ps(_mm256_set1_ps(x86_f16(&b->d)), x86_eight_bytes(scales)),
+        _mm256_mul_ps(_mm256_set1_ps(-x86_f16(&b->dmin)), x86_eight_bytes(mins)),
+    };
+}
+
+ALWAYS_INLINE __m256 x86_scales_iq4_xs(const struct block_iq4_xs *b)
+{
+    const __m256i shift_low = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    const __m256i shift_high = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
+    uint32_t bits;
+    __m256i low, high;
+
+    memcpy(&bits, b->scales_l, sizeof(bits));
+    low = _mm256_srlv_epi32(_mm256_set1_epi32((int)bits), shift_low);
+    high = _mm256_srlv_epi32(_mm256_set1_epi32(b->scales_h), shift_high);
+    low = _mm256_and_si256(low, _mm256_set1_epi32(15));
+    high = _mm256_slli_epi32(_mm256_and_si256(high, _mm256_set1_epi32(3)), 4);
+    low = _mm256_sub_epi32(_mm256_or_si256(low, high), _mm256_set1_epi32(32));
+    return _mm256_mul_ps(_mm256_set1_ps(x86_f16(&b->d)), _mm256_cvtepi32_ps(low));
+}
+
+/* Of wide types. min holds the offset of codes too. */
+ALWAYS_INLINE struct x86_scales32 x86_scales32(enum tensor_type type,
+                                               const unsigned char *group)
+{
+    const void *k = group;
+    struct x86_scales32 s;
+
+    if (type == TYPE_Q4_K || type == TYPE_Q5_K)
+        return x86_scales_q4_k(k);
+    if (type == TYPE_IQ4_XS)
+        s.scale = x86_scales_iq4_xs(k);
+    else
+        s.scale = x86_eight_f16(group, x86_block_bytes(type), 0);
+    if (x86_has_min(type))
+        s.min = x86_eight_f16(group, x86_block_bytes(type), 2);
+    else
+        s.min = _mm256_mul_ps(s.scale, _mm256_set1_ps((float)-x86_offset(type)));
+    return s;
+}
+
+struct x86_scales16 {
+    __m256i scale; /* 16 int16 */
+    float factor;  /* a scale is factor * the integer */
+    __m256 min[2]; /* 16 floats */
+};
+
+/* 16 scales of 6 bits (see struct block_q3_k), -32..31, as int8. */
+ALWAYS_INLINE __m128i x86_scales_q3_k(const uint8_t *scales)
+{
+    uint64_t low;
+    uint32_t high;
+    __m128i l, h;
+
+    memcpy(&low, scales, sizeof(low));
+    memcpy(&high, scales + 8, sizeof(high));
+    l = _mm_set_epi64x((long long)(low >> 4 & 0x0f0f0f0f0f0f0f0fULL),
+                       (long long)(low & 0x0f0f0f0f0f0f0f0fULL));
+    h = _mm_setr_epi32((int)(high & 0x03030303), (int)(high >> 2 & 0x03030303),
+                       (int)(high >> 4 & 0x03030303), (int)(high >> 6 & 0x03030303));
+    return _mm_sub_epi8(_mm_or_si128(l, _mm_slli_epi16(h, 4)), _mm_set1_epi8(32));
+}
+
+/* -value * the 16 integers */
+ALWAYS_INLINE void x86_min16(__m256 min[2], __m256i integers, float value)
+{
+    __m256 v = _mm256_set1_ps(-value);
+    __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(integers));
+    __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(integers, 1));
+
+    min[0] = _mm256_mul_ps(v, _mm256_cvtepi32_ps(low));
+    min[1] = _mm256_mul_ps(v, _mm256_cvtepi32_ps(high));
+}
+
+/* Of narrow types. */
+ALWAYS_INLINE struct x86_scales16 x86_scales16(enum tensor_type type,
+                                               const unsigned char *group)
+{
+    const void *k = group;
+    struct x86_scales16 s;
+
+    if (type == TYPE_Q2_K) {
+        const struct block_q2_k *b = k;
+        __m128i both = _mm_loadu_si128((const __m128i *)(const void *)b->scales);
+        __m128i mins = _mm_and_si128(_mm_srli_epi16(both, 4), _mm_set1_epi8(15));
+
+        s.scale = _mm256_cvtepu8_epi16(_mm_and_si128(both, _mm_set1_epi8(15)));
+        s.factor = x86_f16(&b->d);
+        x86_min16(s.min, _mm256_cvtepu8_epi16(mins), x86_f16(&b->dmin));
+        return s;
+    }
+    if (type == TYPE_Q3_K) {
+        const struct block_q3_k *b = k;
+        s.scale = _mm256_cvtepi8_epi16(x86_scales_q3_k(b->scales));
+        s.factor = x86_f16(&b->d);
+    } else {
+        const struct block_q6_k *b = k;
+        s.scale = _mm256_cvtepi8_epi16(
+            _mm_loadu_si128((const __m128i *)(const void *)b->scales));
+        s.factor = x86_f16(&b->d);
+    }
+    x86_min16(s.min, s.scale, s.factor * (float)x86_offset(type));
+    return s;
+}
+
+/* ---- rows of any length ---- */
+
+/* A group whose last blocks may lie behind the row's end: then a copy of those that are
+ * there, with zeros behind. n_left: elements from `group` to the row's end. */
+ALWAYS_INLINE const unsigned char *x86_group(enum tensor_type type,
+                                             const unsigned char *group, int n_left,
+                                             unsigned char *copy)
+{
+    if (!x86_is_small(type) || n_left >= GROUP)
+        return group;
+    memset(copy, 0, x86_group_bytes(type));
+    memcpy(copy, group, (size_t)(n_left / 32) * x86_block_bytes(type));
+    return copy;
+}
+
+/* All elements of columns k0..k1 of a row: codes to q, scales and minima (narrow: of
+ * 16, wide: of 32) to the arrays. Writes up to a whole group past the end. */
+ALWAYS_INLINE void x86_unpack_row(enum tensor_type type, const unsigned char *row,
+                                  int k0, int k1, uint8_t *q, float *scale, float *min)
+{
+    unsigned char copy[8 * sizeof(struct block_q8_0)];
+
+    row += (size_t)(k0 / GROUP) * x86_group_bytes(type);
+    for (int k = k0; k < k1; k += GROUP, row += x86_group_bytes(type), q += GROUP) {
+        const unsigned char *group = x86_group(type, row, k1 - k, copy);
+
+        UNROLL
+        for (int j = 0; j < 8; j++)
+            _mm256_storeu_si256((__m256i *)(void *)(q + 32 * j),
+                                x86_codes(type, group, j));
+        if (x86_is_narrow(type)) {
+            struct x86_scales16 s = x86_scales16(type, group);
+            __m256 unit[2];
+
+            x86_min16(unit, s.scale, -s.factor);
+            _mm256_storeu_ps(scale, unit[0]);
+            _mm256_storeu_ps(scale + 8, unit[1]);
+            _mm256_storeu_ps(min, s.min[0]);
+            _mm256_storeu_ps(min + 8, s.min[1]);
+            scale += 16;
+            min += 16;
+        } else {
+            struct x86_scales32 s = x86_scales32(type, group);
+
+            _mm256_storeu_ps(scale, s.scale);
+            _mm256_storeu_ps(min, s.min);
+            scale += 8;
+            min += 8;
+        }
+    }
+}
+
+/* Runs X(type) for each quantised type. */
+#define X86_EACH_TYPE(X)                                                               \
+    X(Q4_0)                                                                            \
+    X(Q4_1)                                                                            \
+    X(Q5_0)                                                                            \
+    X(Q5_1)                                                                            \
+    X(Q8_0)                                                                            \
+    X(Q2_K)                                                                            \
+    X(Q3_K)                                                                            \
+    X(Q4_K)                                                                            \
+    X(Q5_K)                                                                            \
+    X(Q6_K)                                                                            \
+    X(IQ4_NL)                                                                          \
+    X(IQ4_XS)
+
+#endif
