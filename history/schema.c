@@ -62,7 +62,7 @@ static const char *const steps[] = {
     /* 2: the search index */
     "CREATE VIRTUAL TABLE messages_fts USING fts5 (text, thinking,"
     "  content = 'messages', content_rowid = 'id',"
-    "  tokenize = '" WORDS_TOKENIZER "', prefix = '2 3');"
+    "  tokenize = '" WORDS_TOKENIZER "', prefix = '1 2 3');"
     "INSERT INTO messages_fts (messages_fts) VALUES ('rebuild');",
 };
 

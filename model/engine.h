@@ -51,6 +51,15 @@ struct engine;
 struct engine *engine_open(const struct engine_options *opt, struct err *err) MUST_USE;
 void engine_close(struct engine *e); /* accepts NULL */
 
+/* What a GGUF file says about itself, for lists: its header is read, nothing else. */
+struct engine_facts {
+    char architecture[64]; /* "" where the file does not say */
+    const char *type;      /* of most weight bytes */
+    int64_t n_params;      /* elements of all tensors */
+    size_t file_bytes;
+};
+bool engine_look(const char *path, struct engine_facts *out, struct err *err) MUST_USE;
+
 const struct engine_info *engine_info(const struct engine *e);
 const struct tokenizer *engine_tokenizer(const struct engine *e);
 enum chat_format engine_chat_format(const struct engine *e);

@@ -30,10 +30,10 @@ static const struct command table[] = {
      "The message is PROMPT, its words joined by one space, then the files of -f, then\n"
      "standard input where it is no terminal; a word '-' stands for standard input in\n"
      "place. Thinking goes to standard error where standard output is no terminal.",
-     DATA | OPTIONS_CHAT | OPTIONS_RUN, 0, -1, NULL},
+     DATA | OPTIONS_CHAT | OPTIONS_RUN, 0, -1, cmd_run},
     {"pull", "MODEL", "download weights", NULL, ANY, 0, -1, NULL},
-    {"list", "", "list the models that are here", NULL, DATA, 0, 0, NULL},
-    {"show", "[MODEL]", "what a model is", NULL, DATA, 0, 1, NULL},
+    {"list", "", "list the models that are here", NULL, DATA, 0, 0, cmd_list},
+    {"show", "[MODEL]", "what a model is", NULL, DATA, 0, 1, cmd_show},
     {"rm", "MODEL", "remove a model", NULL, ANY, 0, -1, NULL},
     {"search", "QUERY", "full-text search of past sessions",
      "Finds messages that hold every word of QUERY, newest first. \"a phrase\" and prefix*\n"
@@ -44,20 +44,20 @@ static const struct command table[] = {
     {"export", "[SESSION...]", "write sessions to files", NULL, ANY, 0, -1, NULL},
     {"import", "FILE", "read sessions from files", NULL, ANY, 0, -1, NULL},
     {"tokenize", "", "bytes of standard input to token ids", NULL,
-     ANY | OPTIONS_TOKENIZE, 0, 0, NULL},
+     ANY | OPTIONS_TOKENIZE, 0, 0, cmd_tokenize},
     {"detokenize", "", "token ids of standard input to bytes", NULL, ANY, 0, 0,
-     NULL},
+     cmd_detokenize},
     {"render", "", "messages of standard input to the exact prompt text",
      "Standard input: {\"messages\": [{\"role\", \"content\", \"thinking\"}...],\n"
      "\"add_generation_prompt\": bool, \"thinking\": bool}.",
-     DATA, 0, 0, NULL},
+     DATA, 0, 0, cmd_render},
     {"logits", "", "logits after a prompt of token ids", NULL,
-     DATA | OPTIONS_LOGITS, 0, 0, NULL},
+     DATA | OPTIONS_LOGITS, 0, 0, cmd_logits},
     {"perplexity", "[FILE]", "perplexity of a text", NULL, DATA | OPTIONS_PERPLEXITY, 0, 1,
-     NULL},
-    {"bench", "", "speed of prefill and decode", NULL, DATA | OPTIONS_BENCH, 0, 0, NULL},
+     cmd_perplexity},
+    {"bench", "", "speed of prefill and decode", NULL, DATA | OPTIONS_BENCH, 0, 0, cmd_bench},
     {"quantize", "IN OUT", "convert weights", NULL, ANY, 0, -1, NULL},
-    {"doctor", "", "what this build and machine can do", NULL, DATA, 0, 0, NULL},
+    {"doctor", "", "what this build and machine can do", NULL, DATA, 0, 0, cmd_doctor},
     {"help", "[COMMAND]", "help about a command", NULL, ANY, 0, 1, cmd_help},
 };
 /* clang-format on */
@@ -142,7 +142,8 @@ bool command_dispatch(struct options *opt, int argc, char **argv, struct err *er
         return print_version(err);
     if (!check_words(opt, err))
         return false;
-    if (opt->command->run != cmd_help && !parse_over_config(opt, argc, argv, at, err))
+    if (opt->command->run != cmd_help && opt->command->run != cmd_doctor &&
+        !parse_over_config(opt, argc, argv, at, err))
         return false;
     return opt->command->run(opt, err);
 }

@@ -97,7 +97,9 @@ static const struct option table[] = {
      NULL, "print JSON"},
 
     /* common */
-    {"model", 'm', OPTIONS_COMMON | OPTIONS_CONFIG, OPTION_TEXT, FIELD(model), 0, 0, 0,
+    {"model", 0, OPTIONS_CONFIG, OPTION_TEXT, FIELD(model_default), 0, 0, 0,
+     "MODEL", "model where neither -m nor $HADAL_MODEL names one"},
+    {"model", 'm', OPTIONS_COMMON, OPTION_TEXT, FIELD(model), 0, 0, 0,
      "MODEL", "a .gguf file, org/repo[:QUANT], or a name of 'hadal list'"},
     {"threads", 't', OPTIONS_COMMON | OPTIONS_CONFIG, OPTION_INTEGER, FIELD(threads), 0, 1, 4096,
      "N", "threads of the CPU (default: one a core)"},

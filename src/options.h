@@ -36,12 +36,13 @@ struct options {
     size_t n_words_before_dashes; /* words after "--" mean themselves */
 
     int help, version, quiet, verbose, json;
-    int color;               /* enum color_when */
-    const char *model;       /* NULL: see catalog_resolve */
-    int threads;             /* 0: unset */
-    int device;              /* enum backend_kind */
-    int ctx;                 /* 0: unset */
-    const char *chat_format; /* NULL: detected */
+    int color;                 /* enum color_when */
+    const char *model;         /* of -m; NULL: see catalog_resolve */
+    const char *model_default; /* of the configuration */
+    int threads;               /* 0: unset */
+    int device;                /* enum backend_kind */
+    int ctx;                   /* 0: unset */
+    const char *chat_format;   /* NULL: detected */
 
     int go_on;           /* --continue */
     const char *session; /* id or prefix; NULL: a new one */

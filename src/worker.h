@@ -19,27 +19,7 @@
 #include "model/tokens.h"
 #include "src/base/err.h"
 #include "src/base/message.h"
-
-enum stop_reason { STOP_EOS, STOP_LENGTH, STOP_TEXT, STOP_INTERRUPT, STOP_TIMEOUT };
-const char *
-stop_reason_name(enum stop_reason reason); /* "eos", "length", "stop", ... */
-
-/* What is asked of the model. Everything is copied by worker_ask. */
-struct ask {
-    int64_t turn;
-    /* One of three kinds of prompt: */
-    const struct message *msg; /* a chat (n_msg > 0) ... */
-    size_t n_msg;
-    const char *raw; /* ... or plain text to complete (raw != NULL) ... */
-    size_t raw_len;
-    const int32_t *token; /* ... or exactly these ids (token != NULL) */
-    size_t n_token;
-    enum think_mode think;
-    struct sampling sampling;
-    int max_tokens;          /* -1: until the context is full */
-    const char *const *stop; /* stop texts */
-    size_t n_stop;
-};
+#include "src/turn.h"
 
 enum report_kind {
     REPORT_READY,    /* the model is loaded: info, load_s */
@@ -48,7 +28,7 @@ enum report_kind {
     REPORT_THINKING, /* text */
     REPORT_TEXT,     /* text */
     REPORT_DONE,     /* everything below */
-    REPORT_FAILED,   /* err; of loading (turn 0) or of a turn */
+    REPORT_FAILED,   /* err; of loading (turn 0), or of a turn: then as DONE too */
 };
 
 /* One report. The receiver frees with report_release. */
@@ -77,11 +57,14 @@ struct worker *worker_start(const struct engine_options *engine,
                             const struct session_options *session,
                             struct err *err) MUST_USE;
 int worker_fd(const struct worker *w);
-void worker_ask(struct worker *w,
-                const struct ask *ask); /* queued; answered in order */
+/* Copies ask and queues it; asks are answered in order, by DONE or FAILED. */
+void worker_ask(struct worker *w, const struct ask *ask);
 bool worker_take_report(struct worker *w, struct report *out); /* false: none waits */
 /* Stops the running turn (and those queued): it reports DONE with this reason. */
 void worker_cancel(struct worker *w, enum stop_reason reason);
 void worker_stop(struct worker *w); /* cancels, joins, frees; accepts NULL */
+/* As worker_stop, but waits for nothing: the thread frees everything as soon as it
+ * notices, or the program ends first. For a load or a step that takes too long. */
+void worker_abandon(struct worker *w);
 
 #endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Names of models: see catalog.h.
+ *
+ * A name is tried as: the embedded model, a path that exists, ORG/REPO[:QUANT] or
+ * ORG/REPO/FILE.gguf in the cache (hub.h), an alias, which is a file's name without
+ * ".gguf" where no other file has it.
+ */
+#include "config.h"
+
+#include "src/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "history/history.h"
+#include "src/base/buf.h"
+#include "src/base/mem.h"
+#include "src/base/path.h"
+#include "src/hub.h"
+
+void catalog_model_release(struct catalog_model *model)
+{
+    free(model->name);
+    free(model->path);
+    memset(model, 0, sizeof(*model));
+}
+
+static bool starts_with(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool ends_with(const char *text, const char *with)
+{
+    size_t len = strlen(text);
+    size_t n = strlen(with);
+
+    return len >= n && strcasecmp(text + len - n, with) == 0;
+}
+
+static bool exists(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0;
+}
+
+/* The path from the root, links kept (the cache's names tell more than its blobs). */
+static char *absolute(const char *path)
+{
+    char *here;
+    char *joined;
+
+    if (path[0] == '/')
+        return mem_dup(path);
+    here = getcwd(NULL, 0);
+    if (here == NULL)
+        return mem_dup(path);
+    while (starts_with(path, "./"))
+        path += 2;
+    joined = path_join(strcmp(here, "/") == 0 ? "" : here, path);
+    free(here);
+    return joined;
+}
+
+/* Only what looks like a path: a hub name may not exist and is no path. */
+static bool is_path_like(const char *name)
+{
+    return name[0] == '/' || name[0] == '.' || name[0] == '~' ||
+           (ends_with(name, ".gguf") && !hub_is_name(name));
+}
+
+static bool find_alias(const char *name, struct catalog_model *model)
+{
+    struct catalog_list list;
+    bool found = false;
+
+    catalog_list_all(&list);
+    for (size_t i = 0; i < list.n && !found; i++)
+        if (strcasecmp(list.model[i].name, name) == 0) {
+            model->name = mem_dup(list.model[i].name);
+            model->path = mem_dup(list.model[i].path);
+            found = true;
+        }
+    catalog_list_release(&list);
+    return found;
+}
+
+static bool find_embedded(struct catalog_model *model, struct err *err)
+{
+    model->path = path_embedded_model(err);
+    if (model->path == NULL)
+        return false;
+    model->name = mem_dup(CATALOG_EMBEDDED);
+    return true;
+}
+
+bool catalog_find(const char *name, struct catalog_model *model, struct err *err)
+{
+    memset(model, 0, sizeof(*model));
+    if (strcmp(name, CATALOG_EMBEDDED) == 0)
+        return find_embedded(model, err);
+    if (starts_with(name, "http://") || starts_with(name, "https://"))
+        return err_set(err, ERR_MODEL,
+                       "%s: endpoints are not available in this version", name);
+    if (exists(name)) {
+        model->name = absolute(name);
+        model->path = mem_dup(name);
+        return true;
+    }
+    if (is_path_like(name))
+        return err_set(err, ERR_MODEL,
+                       "%s: no such file; 'hadal list' shows the models that are here",
+                       name);
+    if (hub_is_name(name)) {
+        model->path = hub_find(name, err);
+        model->name = mem_dup(name);
+        return model->path != NULL;
+    }
+    if (find_alias(name, model))
+        return true;
+    return err_set(err, ERR_MODEL,
+                   "%s: no such model; 'hadal list' shows those that are here", name);
+}
+
+/* The model of the newest message, or NULL. A history that cannot be read has none. */
+static char *newest_model(void)
+{
+    char *path = path_history_db(NULL);
+    struct history *h = path == NULL ? NULL : history_open(path, HISTORY_READ, NULL);
+    char *model = NULL;
+
+    if (h != NULL && !history_newest_model(h, &model, NULL))
+        model = NULL;
+    history_close(h);
+    free(path);
+    return model;
+}
+
+bool catalog_resolve(const struct options *opt, struct catalog_model *model,
+                     struct err *err)
+{
+    const char *name = opt->model;
+    char *newest = NULL;
+    bool ok;
+
+    if (name == NULL)
+        name = getenv("HADAL_MODEL");
+    if (name == NULL || (name[0] == '\0' && opt->model == NULL))
+        name = opt->model_default;
+    if (name == NULL)
+        name = newest = newest_model();
+    ok = catalog_find(name != NULL ? name : CATALOG_EMBEDDED, model, err);
+    if (!ok && newest != NULL)
+        err_wrap(err, "the model of the newest message is gone (give one with -m)");
+    free(newest);
+    if (!ok)
+        catalog_model_release(model);
+    return ok;
+}
+
+/* ---- the list ---- */
+
+static void add_model(struct catalog_list *list, char *name, char *path)
+{
+    list->model = mem_grow(list->model, &list->cap, list->n + 1, sizeof(*list->model));
+    list->model[list->n++] = (struct catalog_model){name, path};
+}
+
+static void add_hub_file(void *ctx, const char *name, const char *path)
+{
+    add_model(ctx, mem_dup(name), mem_dup(path));
+}
+
+/* The file's name without folders, ".gguf" and "-00001-of-00002"; free(). */
+static char *short_name(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    char *stem = mem_dup(slash == NULL ? name : slash + 1);
+    size_t len = strlen(stem);
+
+    if (ends_with(stem, ".gguf"))
+        stem[len -= strlen(".gguf")] = '\0';
+    if (len > HUB_SPLIT_SUFFIX && hub_is_first_part(stem))
+        stem[len - HUB_SPLIT_SUFFIX] = '\0';
+    return stem;
+}
+
+static bool is_taken(char *const *stem, size_t n, size_t but)
+{
+    for (size_t i = 0; i < n; i++)
+        if (i != but && strcasecmp(stem[i], stem[but]) == 0)
+            return true;
+    return false;
+}
+
+/* Puts the short name in place of the long one where nothing else has it. */
+static void shorten_names(struct catalog_list *list)
+{
+    char **stem = mem_array(list->n + 1, sizeof(*stem));
+
+    for (size_t i = 0; i < list->n; i++)
+        stem[i] = short_name(list->model[i].name);
+    for (size_t i = 0; i < list->n; i++) {
+        if (is_taken(stem, list->n, i) || exists(stem[i]))
+            continue;
+        free(list->model[i].name);
+        list->model[i].name = mem_dup(stem[i]);
+    }
+    for (size_t i = 0; i < list->n; i++)
+        free(stem[i]);
+    free(stem);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct catalog_model *x = a;
+    const struct catalog_model *y = b;
+
+    return strcasecmp(x->name, y->name);
+}
+
+void catalog_list_all(struct catalog_list *list)
+{
+    struct catalog_model embedded = {0};
+
+    memset(list, 0, sizeof(*list));
+    if (find_embedded(&embedded, NULL))
+        add_model(list, embedded.name, embedded.path);
+    hub_each_file(add_hub_file, list);
+    shorten_names(list);
+    if (list->n > 0)
+        qsort(list->model, list->n, sizeof(*list->model), by_name);
+}
+
+void catalog_list_release(struct catalog_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        catalog_model_release(&list->model[i]);
+    free(list->model);
+    memset(list, 0, sizeof(*list));
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The Hugging Face cache: see hub.h. Names from the disk and from the user become parts
+ * of paths only when they are plain: no "..", no empty component.
+ */
+#include "config.h"
+
+#include "src/hub.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "src/base/buf.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/path.h"
+
+enum {
+    MAX_DEPTH = 3,    /* folders below a snapshot */
+    MAX_FILES = 4096, /* files looked at in one snapshot */
+    NAME_MAX_BYTES = 1024,
+};
+
+static const char default_quant[] = "Q4_K_M";
+
+/* The GGUF files of a snapshot, relative to it, sorted. */
+struct files {
+    char **name;
+    size_t n, cap;
+};
+
+static void files_release(struct files *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        free(f->name[i]);
+    free(f->name);
+}
+
+/* ---- names ---- */
+
+/* A component that may become part of a path: [A-Za-z0-9._-]+, not beginning with '.'.
+ */
+static bool is_plain(const char *text, size_t len)
+{
+    if (len == 0 || text[0] == '.')
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)text[i]) && strchr("._-", text[i]) == NULL)
+            return false;
+    return true;
+}
+
+/* A name in pieces that point into it. */
+struct hub_name {
+    size_t org_len;
+    const char *repo;
+    size_t repo_len;
+    const char *quant; /* or NULL */
+    const char *file;  /* or NULL */
+};
+
+static bool split_name(const char *name, struct hub_name *out)
+{
+    const char *slash = strchr(name, '/');
+
+    memset(out, 0, sizeof(*out));
+    if (slash == NULL || strlen(name) > NAME_MAX_BYTES)
+        return false;
+    out->org_len = (size_t)(slash - name);
+    out->repo = slash + 1;
+    out->repo_len = strcspn(out->repo, ":/");
+    if (out->repo[out->repo_len] == ':')
+        out->quant = out->repo + out->repo_len + 1;
+    else if (out->repo[out->repo_len] == '/')
+        out->file = out->repo + out->repo_len + 1;
+    return is_plain(name, out->org_len) && is_plain(out->repo, out->repo_len);
+}
+
+static bool has_gguf_ending(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 5 && strcasecmp(name + len - 5, ".gguf") == 0;
+}
+
+static bool is_plain_path(const char *path)
+{
+    while (*path != '\0') {
+        size_t len = strcspn(path, "/");
+
+        if (len == 0 || path[0] == '.')
+            return false;
+        path += len + (path[len] == '/');
+    }
+    return true;
+}
+
+bool hub_is_name(const char *name)
+{
+    struct hub_name h;
+
+    if (!split_name(name, &h) || (h.quant != NULL && strchr(h.quant, '/') != NULL))
+        return false;
+    return h.file == NULL || (is_plain_path(h.file) && has_gguf_ending(h.file));
+}
+
+bool hub_is_first_part(const char *stem)
+{
+    size_t len = strlen(stem);
+    const char *suffix;
+
+    if (len <= HUB_SPLIT_SUFFIX)
+        return false;
+    suffix = stem + len - HUB_SPLIT_SUFFIX;
+    return strncmp(suffix, "-00001-of-", 10) == 0 &&
+           strspn(suffix + 10, "0123456789") == 5;
+}
+
+/* A later part of a split set, or a projector: nothing to open by itself. */
+static bool is_side_file(const char *name)
+{
+    size_t len = strlen(name) - strlen(".gguf");
+    const char *slash = strrchr(name, '/');
+    const char *base = slash == NULL ? name : slash + 1;
+    const char *suffix;
+
+    if (strncasecmp(base, "mmproj", 6) == 0)
+        return true;
+    if (len <= HUB_SPLIT_SUFFIX)
+        return false;
+    suffix = name + len - HUB_SPLIT_SUFFIX;
+    return suffix[0] == '-' && strspn(suffix + 1, "0123456789") == 5 &&
+           strncmp(suffix + 6, "-of-", 4) == 0 &&
+           strspn(suffix + 10, "0123456789") == 5 && strncmp(suffix, "-00001-", 7) != 0;
+}
+
+/* ---- folders ---- */
+
+static bool is_dir(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const char *const *x = a;
+    const char *const *y = b;
+
+    return strcmp(*x, *y);
+}
+
+static void add_name(struct files *f, const char *name)
+{
+    f->name = mem_grow(f->name, &f->cap, f->n + 1, sizeof(*f->name));
+    f->name[f->n++] = mem_dup(name);
+}
+
+/* The names in a folder, but hidden ones; sorted. */
+static void list_dir(const char *path, struct files *out)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    while (dir != NULL && out->n < MAX_FILES && (entry = readdir(dir)) != NULL)
+        if (entry->d_name[0] != '.')
+            add_name(out, entry->d_name);
+    if (dir != NULL)
+        closedir(dir);
+    if (out->n > 0)
+        qsort(out->name, out->n, sizeof(*out->name), by_text);
+}
+
+/* Walks the snapshot in levels: `todo` holds folders relative to it, grown while read.
+ */
+static void find_gguf(const char *snapshot, struct files *out)
+{
+    struct files todo = {0};
+
+    add_name(&todo, "");
+    for (size_t i = 0; i < todo.n && todo.n < MAX_FILES; i++) {
+        char *folder = path_join(snapshot, todo.name[i]);
+        struct files here = {0};
+
+        list_dir(folder, &here);
+        for (size_t k = 0; k < here.n; k++) {
+            const char *base = todo.name[i];
+            char *relative =
+                *base == '\0' ? mem_dup(here.name[k]) : path_join(base, here.name[k]);
+            char *path = path_join(snapshot, relative);
+            int depth = 0;
+
+            for (const char *c = relative; *c != '\0'; c++)
+                depth += *c == '/';
+            if (depth < MAX_DEPTH && is_dir(path))
+                add_name(&todo, relative);
+            else if (has_gguf_ending(relative) && is_file(path) &&
+                     !is_side_file(relative))
+                add_name(out, relative);
+            free(path);
+            free(relative);
+        }
+        files_release(&here);
+        free(folder);
+    }
+    files_release(&todo);
+    if (out->n > 0)
+        qsort(out->name, out->n, sizeof(*out->name), by_text);
+}
+
+/* The folder of the snapshot that refs/main names, else of the last one; owned, or
+ * NULL. */
+static char *find_snapshot(const char *repo_dir)
+{
+    char *ref = path_join(repo_dir, "refs/main");
+    char *snapshots = path_join(repo_dir, "snapshots");
+    char *found = NULL;
+    struct files names = {0};
+    struct buf text;
+
+    buf_init(&text, NAME_MAX_BYTES);
+    if (file_read(ref, ERR_IO, &text, NULL)) {
+        size_t len = strcspn(buf_text(&text), "\r\n \t");
+
+        if (is_plain(buf_text(&text), len)) {
+            text.data[len] = '\0';
+            found = path_join(snapshots, text.data);
+        }
+    }
+    if (found == NULL || !is_dir(found)) {
+        free(found);
+        found = NULL;
+        list_dir(snapshots, &names);
+        if (names.n > 0)
+            found = path_join(snapshots, names.name[names.n - 1]);
+    }
+    files_release(&names);
+    buf_release(&text);
+    free(snapshots);
+    free(ref);
+    return found;
+}
+
+/* ---- finding ---- */
+
+/* True when `quant` stands in the name between characters that are no part of a
+ * quantisation's name. */
+static bool has_quant(const char *name, const char *quant)
+{
+    size_t len = strlen(quant);
+
+    for (const char *at = name; *at != '\0'; at++) {
+        bool begins = at == name || !isalnum((unsigned char)at[-1]);
+
+        if (begins && strncasecmp(at, quant, len) == 0 &&
+            !isalnum((unsigned char)at[len]) && at[len] != '_')
+            return true;
+    }
+    return false;
+}
+
+static const char *choose(const struct files *f, const char *quant)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (has_quant(f->name[i], quant != NULL ? quant : default_quant))
+            return f->name[i];
+    return quant == NULL && f->n > 0 ? f->name[0] : NULL;
+}
+
+static char *find_in(const char *snapshot, const struct hub_name *h, const char *name,
+                     struct err *err)
+{
+    struct files files = {0};
+    const char *chosen = NULL;
+    char *path = NULL;
+    char *config;
+
+    if (h->file != NULL) {
+        path = path_join(snapshot, h->file);
+    } else {
+        find_gguf(snapshot, &files);
+        chosen = choose(&files, h->quant);
+        if (chosen != NULL)
+            path = path_join(snapshot, chosen);
+    }
+    config = path_join(snapshot, "config.json");
+    if (path == NULL && h->quant == NULL && is_file(config))
+        path = mem_dup(snapshot);
+    free(config);
+    files_release(&files);
+    if (path != NULL && (is_file(path) || is_dir(path)))
+        return path;
+    free(path);
+    err_set(err, ERR_MODEL, "%s: the repository is in the cache, but not this file",
+            name);
+    return NULL;
+}
+
+char *hub_find(const char *name, struct err *err)
+{
+    char *cache = path_hub_cache(err);
+    struct hub_name h;
+    struct buf folder;
+    char *snapshot = NULL;
+    char *path = NULL;
+
+    if (cache == NULL)
+        return NULL;
+    buf_init(&folder, (size_t)-2);
+    if (split_name(name, &h)) {
+        buf_addf(&folder, "%s/models--%.*s--%.*s", cache, (int)h.org_len, name,
+                 (int)h.repo_len, h.repo);
+        snapshot = find_snapshot(folder.data);
+    }
+    if (snapshot == NULL)
+        err_set(
+            err, ERR_MODEL,
+            "%s: not in the cache ('%s'); 'hadal list' shows the models that are here",
+            name, cache);
+    else
+        path = find_in(snapshot, &h, name, err);
+    free(snapshot);
+    buf_release(&folder);
+    free(cache);
+    return path;
+}
+
+/* "models--ORG--REPO" to "ORG/REPO". False where the folder is named otherwise. */
+static bool repo_of_folder(const char *folder, struct buf *out)
+{
+    static const char prefix[] = "models--";
+    const char *org = folder + strlen(prefix);
+    const char *gap;
+
+    if (strncmp(folder, prefix, strlen(prefix)) != 0)
+        return false;
+    gap = strstr(org, "--");
+    return gap != NULL && is_plain(org, (size_t)(gap - org)) &&
+           is_plain(gap + 2, strlen(gap + 2)) &&
+           buf_addf(out, "%.*s/%s", (int)(gap - org), org, gap + 2);
+}
+
+static void each_file_of(const char *cache, const char *folder, hub_file_fn fn,
+                         void *ctx)
+{
+    char *repo_dir = path_join(cache, folder);
+    char *snapshot = find_snapshot(repo_dir);
+    struct files files = {0};
+    struct buf repo;
+
+    buf_init(&repo, (size_t)-2);
+    if (snapshot != NULL && repo_of_folder(folder, &repo))
+        find_gguf(snapshot, &files);
+    for (size_t i = 0; i < files.n; i++) {
+        char *name = path_join(repo.data, files.name[i]);
+        char *path = path_join(snapshot, files.name[i]);
+
+        fn(ctx, name, path);
+        free(name);
+        free(path);
+    }
+    buf_release(&repo);
+    files_release(&files);
+    free(snapshot);
+    free(repo_dir);
+}
+
+void hub_each_file(hub_file_fn fn, void *ctx)
+{
+    char *cache = path_hub_cache(NULL);
+    struct files folders = {0};
+
+    if (cache == NULL)
+        return;
+    list_dir(cache, &folders);
+    for (size_t i = 0; i < folders.n; i++)
+        each_file_of(cache, folders.name[i], fn, ctx);
+    files_release(&folders);
+    free(cache);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The Hugging Face cache on disk: reading only.
+ *
+ *   CACHE/models--ORG--REPO/refs/main           the name of a snapshot
+ *   CACHE/models--ORG--REPO/snapshots/NAME/...  files, links to ../../blobs/
+ */
+#ifndef HADAL_HUB_H
+#define HADAL_HUB_H
+
+#include <stdbool.h>
+
+#include "src/base/err.h"
+
+/* Bytes of "-00001-of-00002". */
+enum { HUB_SPLIT_SUFFIX = 15 };
+
+/* True for ORG/REPO, ORG/REPO:QUANT, ORG/REPO/FILE.gguf. */
+bool hub_is_name(const char *name);
+
+/* True when a file's stem ends in "-00001-of-NNNNN": the first part of a split set. */
+bool hub_is_first_part(const char *stem);
+
+/* The path of the file (for REPO without GGUF files, of the folder) that name means:
+ * the quantisation asked for, else Q4_K_M, else the first by name. Owned; NULL with
+ * ERR_MODEL. */
+char *hub_find(const char *name, struct err *err) MUST_USE;
+
+/* Every GGUF file (first parts only), as ORG/REPO/FILE.gguf and path. */
+typedef void (*hub_file_fn)(void *ctx, const char *name, const char *path);
+void hub_each_file(hub_file_fn fn, void *ctx);
+
+#endif

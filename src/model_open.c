@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opening a model: see model_open.h.
+ */
+#include "config.h"
+
+#include "src/model_open.h"
+
+#include <sys/random.h>
+
+#include "src/base/clock.h"
+#include "src/catalog.h"
+#include "src/interrupt.h"
+
+/* Where neither the options nor the configuration say (the contract's). */
+static const struct sampling defaults = {
+    .temperature = 0.6F, .top_p = 0.95F, .repeat_penalty = 1};
+
+struct engine_options model_engine_options(const struct options *opt, const char *path)
+{
+    return (struct engine_options){.path = path,
+                                   .backend = (enum backend_kind)opt->device,
+                                   .n_threads = opt->threads,
+                                   .chat_format = opt->chat_format};
+}
+
+struct session_options model_session_options(const struct options *opt)
+{
+    return (struct session_options){.ctx_tokens = opt->ctx};
+}
+
+/* 32 bits: short enough to be typed again. */
+static uint64_t draw_seed(void)
+{
+    uint32_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+        seed = (uint32_t)clock_utc_ms();
+    return seed;
+}
+
+struct sampling model_sampling(const struct options *opt)
+{
+    struct sampling s = defaults;
+
+    if (opt->temp >= 0)
+        s.temperature = (float)opt->temp;
+    if (opt->top_k >= 0)
+        s.top_k = opt->top_k;
+    if (opt->top_p >= 0)
+        s.top_p = (float)opt->top_p;
+    if (opt->min_p >= 0)
+        s.min_p = (float)opt->min_p;
+    if (opt->repeat_penalty >= 0)
+        s.repeat_penalty = (float)opt->repeat_penalty;
+    s.seed = opt->seed >= 0 ? (uint64_t)opt->seed : draw_seed();
+    return s;
+}
+
+struct engine *model_open(const struct options *opt, enum model_parts parts,
+                          struct err *err)
+{
+    struct catalog_model model;
+    struct engine_options how;
+    struct engine *engine;
+
+    if (!catalog_resolve(opt, &model, err))
+        return NULL;
+    interrupt_guard_model(model.path, NULL);
+    how = model_engine_options(opt, model.path);
+    how.vocabulary_only = parts == MODEL_VOCABULARY;
+    engine = engine_open(&how, err);
+    catalog_model_release(&model);
+    return engine;
+}
+
+struct session *model_open_session(struct engine *engine, const struct options *opt,
+                                   enum session_cache cache, size_t n_tokens,
+                                   struct err *err)
+{
+    int ctx = opt->ctx > 0 ? opt->ctx : engine_info(engine)->ctx_train;
+    struct session_options how = {.ctx_tokens = opt->ctx, .cache = cache};
+
+    if (n_tokens > (size_t)ctx) {
+        err_set(err, ERR_CONTEXT,
+                "%zu tokens are wanted, the context holds %d; give a larger --ctx",
+                n_tokens, ctx);
+        return NULL;
+    }
+    if (opt->ctx == 0)
+        how.ctx_tokens = (int)n_tokens;
+    return session_open(engine, &how, err);
+}
