@@ -182,6 +182,8 @@ bool prompt_parse_ids(const char *text, size_t len, const char *what,
     bool comma;
     size_t at = skip_separator(text, len, 0, &comma);
 
+    if (comma)
+        return err_set(err, ERR_USAGE, "%s: a comma before the first token id", what);
     while (at < len || comma) {
         size_t first = at;
         int64_t id = 0;
