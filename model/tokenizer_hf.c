@@ -445,12 +445,13 @@ static bool read_config_ids(struct load *l, const char *name, struct err *err)
 {
     const cJSON *eos;
     const cJSON *item;
+    int32_t bos = -1;
 
-    if (!load_optional(l, name, err))
+    if (!load_optional(l, name, err) ||
+        !config_id(l, json_get(l->json, "bos_token_id"), "bos_token_id", &bos, err))
         return false;
-    if (l->t->bos < 0 && !config_id(l, json_get(l->json, "bos_token_id"),
-                                    "bos_token_id", &l->t->bos, err))
-        return false;
+    if (l->t->bos < 0)
+        l->t->bos = bos;
     eos = json_get(l->json, "eos_token_id");
     item = cJSON_IsArray(eos) ? eos->child : eos;
     while (item != NULL) {

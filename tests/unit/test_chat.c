@@ -387,10 +387,11 @@ static void detect_by_template(void)
 
 static bool in_list(const void *ctx, const char *text)
 {
-    const cJSON *item;
+    const cJSON *list = ctx;
 
-    cJSON_ArrayForEach(item, (const cJSON *)ctx) if (strcmp(item->valuestring, text) ==
-                                                     0) return true;
+    for (const cJSON *item = list->child; item != NULL; item = item->next)
+        if (strcmp(item->valuestring, text) == 0)
+            return true;
     return false;
 }
 
