@@ -11,6 +11,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,8 @@ static bool load_text(struct load *l, const char *name, size_t max, struct buf *
 {
     load_enter(l, name);
     buf_init(out, max);
+    if (access(l->file, R_OK) != 0)
+        return err_set_errno(err, ERR_MODEL, errno, "%s: cannot be opened", l->file);
     return file_read(l->file, ERR_MODEL, out, err);
 }
 
