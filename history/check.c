@@ -46,9 +46,11 @@ static void find_problem(struct db *db, const char *sql, struct history_health *
  * changes nothing, and a reader leaves it out. */
 static void check_index(struct db *db, struct history_health *out)
 {
+    int64_t query_only = 1;
     struct err why;
 
-    if (!out->ok || sqlite3_db_readonly(db->conn, "main") == 1)
+    if (!out->ok || sqlite3_db_readonly(db->conn, "main") == 1 ||
+        !db_integer(db, "PRAGMA query_only", &query_only, NULL) || query_only != 0)
         return;
     if (db_exec(db,
                 "INSERT INTO messages_fts (messages_fts, rank)"
@@ -75,6 +77,10 @@ bool history_check(struct history *h, struct history_health *out, struct err *er
                     &out->n_sessions, err) ||
         !db_integer(db, "SELECT count(*) FROM messages", &out->n_messages, err))
         return false;
+    /* A rollback mode is the connection's own: a reader tells what a writer would use.
+     */
+    if (strcmp(out->journal_mode, "wal") != 0)
+        snprintf(out->journal_mode, sizeof(out->journal_mode), "%s", db->journal_mode);
     out->ok = true;
     find_problem(db, "PRAGMA quick_check(1)", out);
     find_problem(db,

@@ -123,22 +123,28 @@ static bool is_network_file(const char *path)
     return false;
 }
 
-static bool choose_journal(struct db *db, struct err *err)
+static void plan_journal(struct db *db)
 {
-    bool wal = wal_is_safe(sqlite3_libversion_number());
-    const char *sql = "PRAGMA journal_mode=PERSIST";
-    struct err why;
-
+    db->journal_mode = "persist";
     db->journal_why = "this SQLite can lose commits in WAL mode (fixed in 3.51.3)";
-    if (wal && is_network_file(db->path)) {
-        db->journal_why = "the file is on a network file system";
-    } else if (wal) {
-        sql = "PRAGMA journal_mode=WAL";
-        db->journal_why = "this SQLite has no WAL reset fault";
-    }
-    /* Leaving WAL needs the file alone; while others have it open it stays as it is. */
+    if (!wal_is_safe(sqlite3_libversion_number()))
+        return;
+    db->journal_why = "the file is on a network file system";
+    if (is_network_file(db->path))
+        return;
+    db->journal_mode = "wal";
+    db->journal_why = "this SQLite has no WAL reset fault";
+}
+
+static bool set_journal(struct db *db, struct err *err)
+{
+    struct err why;
+    char sql[64];
+
+    snprintf(sql, sizeof(sql), "PRAGMA journal_mode=%s", db->journal_mode);
     if (db_exec(db, sql, &why))
         return true;
+    /* Leaving WAL needs the file alone; while others have it open it stays as it is. */
     if ((why.code & 0xff) != SQLITE_BUSY) {
         if (err != NULL)
             *err = why;
@@ -167,10 +173,10 @@ static bool configure(struct db *db, enum db_open_mode mode, struct err *err)
             "PRAGMA journal_size_limit=16777216;",
             err))
         return false;
-    if (mode == DB_RECOVER && !db_exec(db, "PRAGMA query_only=ON", err))
-        return false;
-    db->journal_why = "opened for reading";
-    return mode != DB_READ_WRITE || choose_journal(db, err);
+    plan_journal(db);
+    if (mode == DB_RECOVER)
+        return db_exec(db, "PRAGMA query_only=ON", err);
+    return mode != DB_READ_WRITE || set_journal(db, err);
 }
 
 /* SQLite takes "", ":memory:" and "file:..." for something else than paths. */
@@ -242,27 +248,46 @@ bool db_integer(struct db *db, const char *sql, int64_t *out, struct err *err)
     return !failed;
 }
 
+static bool begin(struct db *db, const char *sql, struct err *err)
+{
+    if (db->depth == 0 && !db_exec(db, sql, err))
+        return false;
+    db->depth++;
+    return true;
+}
+
 bool db_begin(struct db *db, struct err *err)
 {
-    return db_exec(db, "BEGIN IMMEDIATE", err);
+    return begin(db, "BEGIN IMMEDIATE", err);
 }
 
 bool db_begin_read(struct db *db, struct err *err)
 {
-    return db_exec(db, "BEGIN", err);
+    return begin(db, "BEGIN", err);
 }
 
 bool db_commit(struct db *db, struct err *err)
 {
-    if (db_exec(db, "COMMIT", err))
+    if (db->depth > 1) {
+        db->depth--;
         return true;
+    }
+    if (!db->spoiled && db_exec(db, "COMMIT", err)) {
+        db->depth = 0;
+        return true;
+    }
+    if (db->spoiled)
+        err_set(err, ERR_DB, "history '%s': a part of the change failed", db->path);
     db_rollback(db);
     return false;
 }
 
 void db_rollback(struct db *db)
 {
-    if (sqlite3_get_autocommit(db->conn) == 0)
+    db->depth--;
+    db->spoiled = db->depth > 0;
+    /* SQLite may have rolled back by itself: on a full disk, for one. */
+    if (db->depth == 0 && sqlite3_get_autocommit(db->conn) == 0)
         sqlite3_exec(db->conn, "ROLLBACK", NULL, NULL, NULL);
 }
 

@@ -15,8 +15,11 @@
 
 struct db {
     sqlite3 *conn;
-    char *path;              /* as given, for messages */
-    const char *journal_why; /* why this journal mode; static */
+    char *path;               /* as given, for messages */
+    const char *journal_mode; /* that writers use: "wal" or "persist" */
+    const char *journal_why;  /* why this one; static */
+    int depth;                /* of transactions within each other */
+    bool spoiled;             /* one of them failed: none of them is committed */
 };
 
 enum db_open_mode {
@@ -44,7 +47,8 @@ bool db_exec(struct db *db, const char *sql, struct err *err) MUST_USE;
 bool db_integer(struct db *db, const char *sql, int64_t *out, struct err *err) MUST_USE;
 
 /* db_begin takes the write lock at once, so that a transaction never fails halfway for
- * want of it. A failed commit is rolled back. */
+ * want of it. Transactions nest: the outermost counts, and commits only where none
+ * within was rolled back. A failed commit is rolled back. */
 bool db_begin(struct db *db, struct err *err) MUST_USE;
 bool db_begin_read(struct db *db, struct err *err) MUST_USE;
 bool db_commit(struct db *db, struct err *err) MUST_USE;

@@ -164,7 +164,8 @@ static bool open_in_memory(struct db *db, const char *path, struct db *old,
     if (!db_open(db, path, DB_MEMORY, err))
         return false;
     if (register_search(db, err) && (old == NULL || schema_copy(db, old, err)) &&
-        schema_migrate(db, schema_newest(), err))
+        schema_migrate(db, schema_newest(), err) &&
+        db_exec(db, "PRAGMA query_only=ON", err))
         return true;
     db_close(db);
     return false;
@@ -237,4 +238,19 @@ void history_close(struct history *h)
         return;
     db_close(&h->db);
     free(h);
+}
+
+bool history_begin(struct history *h, struct err *err)
+{
+    return db_begin(&h->db, err);
+}
+
+bool history_commit(struct history *h, struct err *err)
+{
+    return db_commit(&h->db, err);
+}
+
+void history_rollback(struct history *h)
+{
+    db_rollback(&h->db);
 }

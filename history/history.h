@@ -39,6 +39,13 @@ struct history *history_open(const char *path, enum history_mode mode,
                              struct err *err) MUST_USE;
 void history_close(struct history *h); /* accepts NULL */
 
+/* Several changes as one: all of them or none, and one wait for the disk instead of
+ * many. Nothing of it is on the disk before history_commit; others cannot write
+ * meanwhile, so keep it short. After a failed change: history_rollback. */
+bool history_begin(struct history *h, struct err *err) MUST_USE;
+bool history_commit(struct history *h, struct err *err) MUST_USE;
+void history_rollback(struct history *h);
+
 /* --- sessions ------------------------------------------------------------------- */
 
 /* Room for a session id: lower-case letters and digits, unique, and a NUL. */
@@ -154,7 +161,7 @@ struct history_query {
     const char
         *text;    /* words, all required; "a phrase"; prefix*; nothing is syntax else */
     size_t limit; /* hits at most; 0: all */
-    const char *model; /* NULL: any */
+    const char *model; /* its name, or what follows a '/' in it; NULL: any */
     int64_t since_ms;  /* 0: from the beginning */
     bool has_role;
     enum role role;

@@ -92,9 +92,10 @@ static void make_sql(char sql[1024], const struct history_query *query)
     static const char filters[] =
         " CROSS JOIN messages m ON m.id = f.rowid"
         " CROSS JOIN sessions s ON s.id = m.session"
-        " WHERE messages_fts MATCH ?1 AND (?3 IS NULL OR coalesce(m.model, s.model) = "
-        "?3)"
-        " AND m.created_ms >= ?4 AND (?5 IS NULL OR m.role = ?5)";
+        " WHERE messages_fts MATCH ?1 AND m.created_ms >= ?4"
+        " AND (?5 IS NULL OR m.role = ?5)"
+        " AND (?3 IS NULL OR coalesce(m.model, s.model) = ?3"
+        " OR substr(coalesce(m.model, s.model), -length(?3) - 1) = '/' || ?3)";
     char best_of[32];
 
     snprintf(best_of, sizeof(best_of), "%d", BEST_OF);
@@ -215,7 +216,10 @@ bool history_search(struct history *h, const struct history_query *query,
         goto done;
     ok = find_ids(&h->db, expression.data, query, &found, &n, err) &&
          (n == 0 || look_up(&h->db, expression.data, found, n, out, err));
-    db_rollback(&h->db);
+    if (ok)
+        ok = db_commit(&h->db, err);
+    else
+        db_rollback(&h->db);
     if (!ok)
         history_hits_release(out);
 done:

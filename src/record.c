@@ -181,15 +181,18 @@ static bool write_question(struct record *r, const char *model, bool is_new,
     struct history_message answer = {
         .role = ROLE_ASSISTANT, .text = "", .model = model};
 
-    r->history = history_open(r->path, HISTORY_WRITE, err);
-    if (r->history == NULL)
+    if (!history_begin(r->history, err))
         return false;
     if (is_new && !history_begin_session(r->history, model, NULL, r->id, err))
-        return false;
+        goto fail;
     if (r->is_new_system && !history_add(r->history, r->id, &system, NULL, err))
-        return false;
-    return history_add(r->history, r->id, &question, NULL, err) &&
-           history_begin_answer(r->history, r->id, &answer, &r->answer_id, err);
+        goto fail;
+    if (history_add(r->history, r->id, &question, NULL, err) &&
+        history_begin_answer(r->history, r->id, &answer, &r->answer_id, err))
+        return history_commit(r->history, err);
+fail:
+    history_rollback(r->history);
+    return false;
 }
 
 void record_begin(struct record *r, const char *model, const char *text, size_t len)
@@ -202,8 +205,10 @@ void record_begin(struct record *r, const char *model, const char *text, size_t 
     if (r->path == NULL) {
         err_set(&err, ERR_DB, "HOME is not set");
         give_up(r, is_new, &err);
-    } else if (!write_question(r, model, is_new, text, len, &err)) {
-        give_up(r, is_new, &err);
+    } else {
+        r->history = history_open(r->path, HISTORY_WRITE, &err);
+        if (r->history == NULL || !write_question(r, model, is_new, text, len, &err))
+            give_up(r, is_new, &err);
     }
     r->extended_at = clock_seconds();
 }

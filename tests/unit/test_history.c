@@ -284,6 +284,42 @@ static void unfinished_answers(void)
     files_remove(&f);
 }
 
+static void changes_as_one(void)
+{
+    char id[HISTORY_ID_CAP] = "";
+    char gone[HISTORY_ID_CAP] = "";
+    struct history_message m = {.role = ROLE_USER, .text = "word", .len = 4};
+    struct files f;
+    struct err err;
+    struct history *h;
+
+    files_make(&f);
+    h = files_open(f.db, HISTORY_WRITE);
+    CHECK(history_begin(h, &err));
+    files_say(h, id, ROLE_USER, "a word");
+    files_say(h, id, ROLE_ASSISTANT, "another word");
+    CHECK(files_hits(h, "word") == 2);
+    CHECK(history_commit(h, &err));
+    CHECK(files_hits(h, "word") == 2);
+
+    CHECK(history_begin(h, &err));
+    files_say(h, gone, ROLE_USER, "a word");
+    CHECK(!history_add(h, "nobody", &m, NULL, &err) && err.kind == ERR_SESSION);
+    history_rollback(h);
+    CHECK(files_hits(h, "word") == 2);
+
+    gone[0] = '\0';
+    CHECK(history_begin(h, &err));
+    files_say(h, gone, ROLE_USER, "a word");
+    CHECK(!history_add(h, "nobody", &m, NULL, &err));
+    CHECK(!history_commit(h, &err) && err.kind == ERR_DB); /* never a part of it */
+    CHECK(files_hits(h, "word") == 2);
+    files_say(h, id, ROLE_USER, "word three");
+    CHECK(files_hits(h, "word") == 3);
+    history_close(h);
+    files_remove(&f);
+}
+
 static void newest_model(void)
 {
     struct history_message m = {.role = ROLE_ASSISTANT, .text = "x", .len = 1};
@@ -409,8 +445,10 @@ static void reading_makes_nothing(void)
     CHECK(!history_newest_session(h, id, &err) && err.kind == ERR_SESSION);
     CHECK(!history_resolve(h, "abc", id, &err) && err.kind == ERR_SESSION);
     CHECK(files_hits(h, "x") == 0);
+    CHECK(!history_begin_session(h, "m", NULL, id, &err) && err.kind == ERR_DB);
     history_close(h);
     CHECK(access(f.db, F_OK) != 0);
+    id[0] = '\0';
     h = files_open(f.db, HISTORY_WRITE);
     files_say(h, id, ROLE_USER, "x");
     history_close(h);
@@ -478,6 +516,7 @@ int main(int argc, char **argv)
         {"title_by_hand_stays", title_by_hand_stays},
         {"resolving", resolving},
         {"unfinished_answers", unfinished_answers},
+        {"changes_as_one", changes_as_one},
         {"newest_model", newest_model},
         {"deleting", deleting},
         {"private_files", private_files},

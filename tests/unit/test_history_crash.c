@@ -71,8 +71,10 @@ static void chat_forever(const char *path, int fd)
     }
 }
 
-/* Starts a writer, kills it after the delay, and keeps what it acknowledged. */
-static void kill_a_writer(const char *path, unsigned delay_us, struct buf *receipts)
+/* Starts a writer, kills it after the delay, and keeps what it acknowledged. The delay
+ * begins with the first message, or, for some, with the process. */
+static void kill_a_writer(const char *path, unsigned delay_us, bool early,
+                          struct buf *receipts)
 {
     struct receipt r;
     int fd[2];
@@ -86,6 +88,8 @@ static void kill_a_writer(const char *path, unsigned delay_us, struct buf *recei
         chat_forever(path, fd[1]);
     }
     close(fd[1]);
+    if (!early && CHECK(read(fd[0], &r, sizeof(r)) == (ssize_t)sizeof(r)))
+        buf_add(receipts, &r, sizeof(r));
     usleep(delay_us);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
@@ -148,7 +152,7 @@ static void killed_writers(void)
     files_make(&f);
     buf_init(&receipts, 1 << 24);
     for (int i = 0; i < N_KILLS; i++) {
-        kill_a_writer(f.db, 500 + files_random(&seed) % 40000, &receipts);
+        kill_a_writer(f.db, files_random(&seed) % 30000, i % 4 == 0, &receipts);
         h = files_open(f.db,
                        HISTORY_READ); /* what was left is no obstacle to a reader */
         history_close(h);

@@ -411,7 +411,7 @@ static void filters(void)
     files_make(&f);
     h = files_open(f.db, HISTORY_WRITE);
     for (int i = 0; i < 6; i++) {
-        CHECK(history_begin_session(h, i < 3 ? "one" : "two", NULL, id, &err));
+        CHECK(history_begin_session(h, i < 3 ? "one" : "org/two", NULL, id, &err));
         m.role = i % 2 == 0 ? ROLE_USER : ROLE_ASSISTANT;
         m.time_ms = 1000 * (i + 1);
         m.model = i == 0 ? "own" : NULL;
@@ -436,6 +436,8 @@ static void filters(void)
         q.since_ms = 0;
         q.model = "two";
         CHECK(count(h, &q) == 1);
+        q.model = "wo";
+        CHECK(count(h, &q) == 0);
     }
     history_close(h);
     files_remove(&f);
