@@ -71,13 +71,25 @@ int schema_newest(void)
     return (int)(sizeof(steps) / sizeof(steps[0]));
 }
 
+/* The three numbers of one moment: another process may be making the file. */
+static bool read_marks(struct db *db, int64_t *app, int64_t *user, int64_t *n_tables,
+                       struct err *err)
+{
+    if (!db_begin_read(db, err))
+        return false;
+    if (db_integer(db, "SELECT count(*) FROM sqlite_schema", n_tables, err) &&
+        db_integer(db, "PRAGMA application_id", app, err) &&
+        db_integer(db, "PRAGMA user_version", user, err))
+        return db_commit(db, err);
+    db_rollback(db);
+    return false;
+}
+
 bool schema_version(struct db *db, int *version, struct err *err)
 {
     int64_t app, user, n_tables;
 
-    if (!db_integer(db, "PRAGMA application_id", &app, err) ||
-        !db_integer(db, "PRAGMA user_version", &user, err) ||
-        !db_integer(db, "SELECT count(*) FROM sqlite_schema", &n_tables, err))
+    if (!read_marks(db, &app, &user, &n_tables, err))
         return false;
     if (app == 0 && user == 0 && n_tables == 0) {
         *version = 0;
@@ -120,7 +132,7 @@ static bool keep_copy(struct db *db, int version, struct err *err)
     buf_init(&name, 8192);
     buf_init(&part, 8192);
     if (!buf_addf(&name, "%s.v%d.bak", db->path, version) ||
-        !buf_addf(&part, "%s.part", name.data)) {
+        !buf_addf(&part, "%s.%ld", name.data, (long)getpid())) {
         err_set(err, ERR_DB, "history '%s': the path is too long", db->path);
         goto done;
     }
