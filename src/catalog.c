@@ -102,6 +102,8 @@ static bool find_embedded(struct catalog_model *model, struct err *err)
 bool catalog_find(const char *name, struct catalog_model *model, struct err *err)
 {
     memset(model, 0, sizeof(*model));
+    if (name[0] == '\0')
+        return err_set(err, ERR_MODEL, "the name of the model is empty");
     if (strcmp(name, CATALOG_EMBEDDED) == 0)
         return find_embedded(model, err);
     if (starts_with(name, "http://") || starts_with(name, "https://"))

@@ -43,8 +43,9 @@ static bool chat(const struct options *opt, struct err *err)
     bool ok;
 
     if (opt->json)
-        return err_set(err, ERR_USAGE, "--json: the chat on the terminal prints none; "
-                                       "see 'hadal run'");
+        return err_set(err, ERR_USAGE,
+                       "--json: the chat on the terminal prints none; "
+                       "see 'hadal run'");
     if (!catalog_resolve(opt, &model, err))
         return false;
     app = app_options_of(opt, &model);

@@ -48,6 +48,8 @@ static bool add_row(void *ctx, int position, const float *logits)
     struct rows *r = ctx;
 
     (void)position;
+    if (r->fd == STDOUT_FILENO)
+        return output_write(logits, (size_t)r->vocab * sizeof(float), r->err);
     if (r->fd >= 0)
         return file_write_fd(r->fd, r->name, logits, (size_t)r->vocab * sizeof(float),
                              r->err);
@@ -113,6 +115,10 @@ static bool write_file(struct session *s, const struct tokens *ids,
 
     snprintf(name, sizeof(name), "'%s'", opt->output);
     r->name = name;
+    if (strcmp(opt->output, "-") == 0) {
+        r->fd = STDOUT_FILENO;
+        return write_rows(s, ids, opt->all, r, err);
+    }
     r->fd = open(opt->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (r->fd < 0)
         return err_set_errno(err, ERR_IO, errno, "cannot create %s", name);

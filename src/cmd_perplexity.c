@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model/tokens.h"
 #include "src/base/file.h"
@@ -39,7 +40,10 @@ static bool read_ids(const struct options *opt, const struct engine *engine,
     bool ok;
 
     buf_init(&text, INPUT_MAX_BYTES);
-    ok = file_read(path, ERR_IO, &text, err);
+    if (strcmp(path, "-") == 0)
+        ok = file_read_fd(STDIN_FILENO, "standard input", &text, err);
+    else
+        ok = file_read(path, ERR_IO, &text, err);
     if (ok && opt->tokens_file != NULL) {
         ok = prompt_parse_ids(buf_text(&text), text.len, path, ids, err);
     } else if (ok) {

@@ -48,6 +48,7 @@ struct oneshot {
     double load_s;
     double deadline; /* clock_seconds(); 0: none */
     bool is_loaded;
+    bool is_asked;   /* the worker owes an answer */
     bool has_begun;  /* the history knows of the turn */
     bool is_stopped; /* early: why says how the program ends */
     enum stop_reason reason;
@@ -385,6 +386,7 @@ static bool ask(struct oneshot *o, struct err *err)
             record_messages(o->record, o->message.data, o->message.len, &ask.n_msg);
     }
     worker_ask(o->worker, &ask);
+    o->is_asked = true;
     return true;
 }
 
@@ -394,7 +396,7 @@ static bool await_answer(struct oneshot *o, struct err *err)
     while (!o->has_done) {
         bool is_slow = o->is_stopped && clock_seconds() >= o->deadline;
 
-        if (is_slow || (o->is_stopped && !o->is_loaded))
+        if (is_slow || (o->is_stopped && !(o->is_loaded && o->is_asked)))
             break;
         wait_event(o, false, 0);
         if (!take_reports(o, err))

@@ -112,20 +112,26 @@ static bool add_block(const char *name, const struct buf *text, struct buf *out)
     return ok;
 }
 
-static bool add_files(const struct options *opt, struct buf *out, struct err *err)
+static bool set_too_long(struct err *err)
 {
-    bool ok = true;
+    return err_set(err, ERR_CONTEXT,
+                   "the prompt has more than %d bytes: no context "
+                   "holds that",
+                   PROMPT_MAX_BYTES);
+}
 
-    for (size_t i = 0; ok && i < opt->files.n; i++) {
-        struct buf text;
+static bool add_file(const char *path, struct buf *out, struct err *err)
+{
+    struct stat st;
+    struct buf text;
+    bool ok;
 
-        buf_init(&text, PROMPT_MAX_BYTES);
-        ok = file_read(opt->files.item[i], ERR_IO, &text, err) &&
-             (add_block(opt->files.item[i], &text, out) ||
-              err_set(err, ERR_CONTEXT, "the prompt has more than %d bytes",
-                      PROMPT_MAX_BYTES));
-        buf_release(&text);
-    }
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > PROMPT_MAX_BYTES)
+        return set_too_long(err);
+    buf_init(&text, PROMPT_MAX_BYTES);
+    ok = file_read(path, ERR_IO, &text, err) &&
+         (add_block(path, &text, out) || set_too_long(err));
+    buf_release(&text);
     return ok;
 }
 
@@ -146,21 +152,15 @@ bool prompt_compose(const struct options *opt, const struct buf *input, struct b
     bool ok;
 
     buf_init(&text, PROMPT_MAX_BYTES);
-    ok = add_words(opt, input, &text);
-    if (ok && !add_files(opt, &text, err))
-        goto fail;
-    ok = ok && add_input(opt, input, &text);
-    ok = ok && utf8_repair(out, buf_text(&text), text.len);
-    if (!ok) {
-        err_set(err, ERR_CONTEXT, "the prompt has more than %d bytes",
-                PROMPT_MAX_BYTES);
-        goto fail;
-    }
+    ok = add_words(opt, input, &text) || set_too_long(err);
+    for (size_t i = 0; ok && i < opt->files.n; i++)
+        ok = add_file(opt->files.item[i], &text, err);
+    if (ok)
+        ok = (add_input(opt, input, &text) &&
+              utf8_repair(out, buf_text(&text), text.len)) ||
+             set_too_long(err);
     buf_release(&text);
-    return true;
-fail:
-    buf_release(&text);
-    return false;
+    return ok;
 }
 
 /* Skips what separates two ids: white space with one comma at most. */

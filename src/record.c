@@ -61,7 +61,7 @@ static void find_system(struct record *r, const struct options *opt)
         }
     if (given == NULL && r->id[0] == '\0')
         given = opt->system_default;
-    if (given == NULL || (r->system != NULL && strlen(given) == r->system_len &&
+    if (given == NULL || (strlen(given) == r->system_len &&
                           memcmp(given, r->system, r->system_len) == 0))
         return;
     r->system = given;
@@ -74,6 +74,7 @@ struct record *record_open(const struct options *opt, struct err *err)
     struct record *r = mem_zalloc(sizeof(*r));
     struct err why;
 
+    r->system = "";
     r->may_write = !opt->no_history;
     r->path = path_history_db(&why);
     if (r->path == NULL && (opt->go_on || opt->session != NULL)) {

@@ -30,6 +30,8 @@ void turn_memory_release(struct turn_memory *memory)
     memory->n_prompt = 0;
 }
 
+enum { HOPELESS_BYTES = 4 << 20 };
+
 /* A running turn. */
 struct turn {
     struct session *session;
@@ -108,11 +110,52 @@ static bool add_chat(struct turn *t, const struct engine_info *info, struct err 
     return chat_render(t->format, t->tokenizer, &request, &t->prompt, NULL, err);
 }
 
+static size_t longest_token_bytes(const struct tokenizer *t)
+{
+    size_t longest = 1;
+
+    for (int32_t id = 0; id < tokenizer_n_tokens(t); id++) {
+        size_t len;
+
+        if (tokenizer_bytes(t, id, &len) != NULL && len > longest)
+            longest = len;
+    }
+    return longest;
+}
+
+static bool set_too_long(const struct turn *t, const char *how, size_t n_tokens,
+                         struct err *err)
+{
+    return err_set(err, ERR_CONTEXT,
+                   "the prompt has %s%zu tokens, the context holds %d; shorten it, or "
+                   "give a larger --ctx",
+                   how, n_tokens, session_ctx(t->session));
+}
+
+/* Refuses a text that is too long whatever its tokens are, before time and memory are
+ * spent on them. */
+static bool check_bytes(const struct turn *t, struct err *err)
+{
+    size_t bytes = t->ask->raw_len;
+    size_t at_least;
+
+    for (size_t i = 0; i < t->ask->n_msg; i++)
+        bytes += t->ask->msg[i].len;
+    if (bytes < HOPELESS_BYTES)
+        return true;
+    /* Normalisation may make a text shorter, yet not to a fourth. */
+    at_least = bytes / 4 / longest_token_bytes(t->tokenizer);
+    return at_least <= (size_t)session_ctx(t->session) ||
+           set_too_long(t, "at least ", at_least, err);
+}
+
 static bool build_prompt(struct turn *t, const struct engine_info *info,
                          struct err *err)
 {
     const struct ask *ask = t->ask;
 
+    if (!check_bytes(t, err))
+        return false;
     if (ask->n_msg > 0) {
         if (!add_chat(t, info, err))
             return false;
