@@ -22,7 +22,7 @@
 
 #define MAX_DEPTH 200
 #define MAX_NUMBER_BYTES 60         /* cJSON cuts numbers at 63 */
-#define MAX_VALUES 3000000          /* cJSON takes about 100 bytes for each */
+#define MAX_VALUES 2000000          /* cJSON takes about 100 bytes for each */
 #define MAX_SAFE 9007199254740991LL /* 2^53 - 1: integers up to here are exact */
 
 /* ---- scanner ---- */
@@ -236,7 +236,7 @@ static bool scan_value(struct scan *s, bool *open)
     c = scan_peek(s);
     *open = c == '{' || c == '[';
     if (++s->n_values > MAX_VALUES)
-        return scan_fail(s, "more than 3000000 values");
+        return scan_fail(s, "more than 2000000 values");
     if (*open)
         return scan_push(s, c == '{');
     if (c == '"')

@@ -13,10 +13,15 @@ cd fuzz
 test -f Makefile || "$src/configure" -q --without-cuda CC=clang \
     --enable-sanitizers=address,undefined CFLAGS='-O1 -g -fsanitize=fuzzer-no-link'
 make "${name}_fuzz"
-if test "$name" = gguf; then
+case $name in
+gguf)
     make gguf_replay
     ./gguf_replay --seeds "corpus-$name"
-    cp -n "$src"/tests/data/hostile/*.gguf "corpus-$name"
-fi
+    cp -n "$src"/tests/data/hostile/*.gguf "corpus-$name" ;;
+tokenizer | json)
+    cp -n "$src"/tests/data/tokenizer/mini/*.tokenizer.json "corpus-$name" ;;
+esac
+test "$name" != tokenizer || cp -n "$src"/tests/data/tokenizer/mini/*.gguf "corpus-$name"
+export top_srcdir="$src"
 exec "./${name}_fuzz" -max_total_time="$seconds" -timeout=2 -rss_limit_mb=512 \
     -print_final_stats=1 "corpus-$name"
