@@ -14,9 +14,16 @@
 #define RESERVE_BYTES ((uint64_t)16 << 20)
 #define CTX_STEP 256 /* suggestions are multiples of this */
 
-static double gib(uint64_t bytes)
+/* "1.50 GiB", "20.0 MiB". */
+static const char *size_text(char out[32], uint64_t bytes)
 {
-    return (double)bytes / (1024.0 * 1024.0 * 1024.0);
+    double mib = (double)bytes / (1024.0 * 1024.0);
+
+    if (mib < 1024.0)
+        snprintf(out, 32, "%.1f MiB", mib);
+    else
+        snprintf(out, 32, "%.2f GiB", mib / 1024.0);
+    return out;
 }
 
 /* What may be used: never quite all, since others allocate too. */
@@ -43,19 +50,22 @@ static int fitting(const struct budget *b, uint64_t bytes)
 bool budget_check(const struct budget *b, const struct meminfo *mem, int ctx_tokens,
                   struct err *err)
 {
+    uint64_t room = usable(mem->available_bytes);
     uint64_t cache = (uint64_t)ctx_tokens * b->token_bytes;
-    int fits = fitting(b, usable(mem->available_bytes));
+    int fits = fitting(b, room);
     char remedy[64] = "use a smaller model";
+    char size[4][32];
 
-    if (cache + b->scratch_bytes <= usable(mem->available_bytes))
+    if (cache + b->scratch_bytes <= room)
         return true;
     if (fits > 0)
         snprintf(remedy, sizeof(remedy), "--ctx %d fits", fits);
     return err_set(err, ERR_MEMORY,
-                   "not enough memory: weights %.2f GiB, cache %.2f GiB for %d tokens, "
-                   "scratch %.2f GiB; %.2f GiB are available (%s); %s",
-                   gib(b->weights_bytes), gib(cache), ctx_tokens, gib(b->scratch_bytes),
-                   gib(mem->available_bytes), mem->limit, remedy);
+                   "not enough memory: weights %s, cache %s for %d tokens, scratch %s; "
+                   "%s available (%s); %s",
+                   size_text(size[0], b->weights_bytes), size_text(size[1], cache),
+                   ctx_tokens, size_text(size[2], b->scratch_bytes),
+                   size_text(size[3], mem->available_bytes), mem->limit, remedy);
 }
 
 int budget_reduce(const struct budget *b, const struct meminfo *mem, int wanted)

@@ -14,9 +14,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "model/engine_priv.h"
 #include "src/base/mem.h"
+#include "src/base/path.h"
 
 /* ---- what kind of thing the path is ---- */
 
@@ -97,6 +99,15 @@ static bool refuse_folder(const char *path, struct err *err)
                    path);
 }
 
+static bool has_file(const char *folder, const char *name)
+{
+    char *path = path_join(folder, name);
+    bool found = access(path, F_OK) == 0;
+
+    free(path);
+    return found;
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -159,10 +170,13 @@ static bool open_file(struct engine *e, const struct engine_options *opt,
 static bool open_folder(struct engine *e, const struct engine_options *opt,
                         struct err *err)
 {
-    if (!opt->vocabulary_only)
-        return refuse_folder(opt->path, err);
-    e->tokenizer = tokenizer_open_folder(opt->path, err);
-    return e->tokenizer != NULL;
+    /* A vocabulary that is there and damaged is the first thing to say. */
+    if (opt->vocabulary_only || has_file(opt->path, "tokenizer.json")) {
+        e->tokenizer = tokenizer_open_folder(opt->path, err);
+        if (e->tokenizer == NULL)
+            return false;
+    }
+    return opt->vocabulary_only || refuse_folder(opt->path, err);
 }
 
 /* A format that was asked for must be usable; one that was only recognised and is not

@@ -45,8 +45,9 @@ int session_len(const struct session *s);  /* tokens in the cache */
 /* Makes the timeline equal to id[0..n): keeps the longest common prefix, evaluates the
  * rest in chunks. *n_cached (may be NULL): tokens kept. Afterwards logits are those
  * after the last token. n must be >= 1. ERR_CONTEXT when n exceeds the capacity;
- * ERR_CANCELLED when *stop was seen true between chunks (what is done stays);
- * ERR_MODEL when the logits are not finite or the file changed. */
+ * ERR_CANCELLED when *stop was seen true, which is looked at before each layer (whole
+ * chunks that are done stay); ERR_MODEL when the logits are not finite or the file
+ * changed. */
 bool session_sync(struct session *s, const int32_t *id, size_t n, int *n_cached,
                   session_progress_fn progress, void *ctx, const atomic_bool *stop,
                   struct err *err) MUST_USE;

@@ -45,7 +45,7 @@ static void too_much(void)
     CHECK(err.kind == ERR_MEMORY);
     CHECK(strstr(err.text, "weights 9.77 GiB") != NULL);
     CHECK(strstr(err.text, "cache 3.80 GiB for 131072 tokens") != NULL);
-    CHECK(strstr(err.text, "0.50 GiB are available (free memory)") != NULL);
+    CHECK(strstr(err.text, "512.0 MiB available (free memory)") != NULL);
     remedy = strstr(err.text, "--ctx ");
     if (!CHECK(remedy != NULL && sscanf(remedy, "--ctx %d fits", &ctx) == 1))
         return;
