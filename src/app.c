@@ -141,8 +141,9 @@ static void search(struct app *app, const char *text)
     history_hits_release(&hits);
 }
 
-static void open_session(struct app *app, const char *id, int64_t message)
+static void open_session(struct app *app, const struct ui_intent *intent)
 {
+    const char *id = intent->text;
     struct err err;
 
     if (strcmp(id, conversation_id(app->talk)) != 0) {
@@ -156,8 +157,8 @@ static void open_session(struct app *app, const char *id, int64_t message)
     }
     app_show_title(app);
     transcript_to_end(ui_transcript(app->ui));
-    if (message != 0)
-        transcript_show(ui_transcript(app->ui), message);
+    if (intent->message != 0)
+        transcript_show(ui_transcript(app->ui), intent->message, intent->found);
 }
 
 static void new_session(struct app *app)
@@ -193,10 +194,10 @@ static bool put_off(struct app *app, struct ui_intent *intent)
     if (!app->is_busy)
         return false;
     turn_stop(app);
-    free(app->later.text);
+    ui_intent_release(&app->later);
     app->later = *intent;
     app->has_later = true;
-    intent->text = NULL;
+    *intent = (struct ui_intent){.kind = UI_STOP};
     return true;
 }
 
@@ -216,7 +217,7 @@ void app_do(struct app *app, struct ui_intent *intent)
         break;
     case UI_OPEN_SESSION:
         if (!put_off(app, intent))
-            open_session(app, intent->text, intent->message);
+            open_session(app, intent);
         break;
     case UI_LIST_SESSIONS:
         list_sessions(app);
@@ -231,7 +232,7 @@ void app_do(struct app *app, struct ui_intent *intent)
         app->is_ending = true;
         break;
     }
-    free(intent->text);
+    ui_intent_release(intent);
 }
 
 static void do_later(struct app *app)
@@ -240,7 +241,7 @@ static void do_later(struct app *app)
 
     if (!app->has_later || app->is_busy)
         return;
-    app->later.text = NULL;
+    app->later = (struct ui_intent){.kind = UI_STOP};
     app->has_later = false;
     app_do(app, &intent);
 }
@@ -410,8 +411,7 @@ static bool open_screen(struct app *app, struct err *err)
     if (app->ui == NULL)
         return false;
     app->status.state = UI_LOADING;
-    app->status.model = app->opt->model;
-    ui_set_status(app->ui, &app->status);
+    turn_show_model(app, app->opt->model);
     ui_set_welcome(app->ui, app->opt->is_built_in ? welcome_built_in : welcome_other);
     turn_show_past(app);
     app_show_title(app);
@@ -436,7 +436,10 @@ static void part(struct app *app)
     }
     if (app->is_busy && !conversation_save_answer(app->talk, &err))
         app_show_history_error(app, &err);
-    worker_stop(app->worker);
+    if (app->is_busy || !app->is_loaded)
+        worker_abandon(app->worker); /* a step, or loading, that takes its time */
+    else
+        worker_stop(app->worker);
     app->worker = NULL;
 }
 
@@ -449,7 +452,7 @@ static void release(struct app *app)
     history_close(app->history);
     turn_drop_queue(app);
     free(app->queue);
-    free(app->later.text);
+    ui_intent_release(&app->later);
     free(app->question);
 }
 

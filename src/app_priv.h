@@ -57,6 +57,7 @@ void turn_send_next(struct app *app); /* from the queue, if the model is free */
 void turn_drop_queue(struct app *app);
 void turn_stop(struct app *app);
 void turn_take_report(struct app *app, struct report *r);
+void turn_show_model(struct app *app, const char *model);
 void turn_save(struct app *app); /* at most once a second */
 void turn_show_past(struct app *app);
 

@@ -117,6 +117,22 @@ void turn_stop(struct app *app)
 /* --- reports ------------------------------------------------------------------------
  */
 
+/* A file's path is too long for the status line: its last part says most. */
+static const char *short_name(const char *model)
+{
+    const char *slash = strrchr(model, '/');
+
+    return slash != NULL && slash[1] != '\0' && strchr("/.~", model[0]) != NULL
+               ? slash + 1
+               : model;
+}
+
+void turn_show_model(struct app *app, const char *model)
+{
+    app->status.model = short_name(model);
+    ui_set_status(app->ui, &app->status);
+}
+
 static void take_ready(struct app *app, const struct report *r)
 {
     const struct engine_info *info = r->info;
@@ -124,8 +140,6 @@ static void take_ready(struct app *app, const struct report *r)
     app->is_loaded = true;
     snprintf(app->device, sizeof(app->device), "%s, %d thread%s", info->backend,
              info->n_threads, info->n_threads == 1 ? "" : "s");
-    if (app->status.model == NULL)
-        app->status.model = info->name;
     app->status.device = app->device;
     app->status.state = UI_READY;
     app->status.ctx_size = r->ctx_size;
@@ -145,6 +159,8 @@ static void take_figures(struct app *app, const struct report *r)
         s->tokens_per_s = r->tokens_per_s;
     if (r->completion_tokens > 0)
         s->n_tokens = r->completion_tokens;
+    else if (r->ctx_used > s->total)
+        s->n_tokens = r->ctx_used - s->total;
 }
 
 /* The first word of the answer ends the thinking. */

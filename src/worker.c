@@ -164,6 +164,7 @@ static bool merge(struct worker *w, const struct report *r)
     last->text = joined;
     last->len += r->len;
     last->tokens_per_s = r->tokens_per_s;
+    last->ctx_used = r->ctx_used;
     return true;
 }
 
@@ -252,6 +253,7 @@ static void tell_text(void *ctx, enum chat_part part, const char *text, size_t l
                              .turn = w->turn,
                              .text = copy,
                              .len = len,
+                             .ctx_used = session_len(w->session),
                              .tokens_per_s = tokens_per_s});
     free(copy);
 }

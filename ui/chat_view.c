@@ -174,7 +174,7 @@ static void submit(struct ui *ui)
     ui_notice(ui, UI_NOTICE, 0, NULL);
     text = editor_take(&ui->editor);
     transcript_to_end(ui->transcript);
-    ui_ask(ui, UI_SUBMIT, text, 0);
+    ui_ask(ui, UI_SUBMIT, text);
     free(text);
 }
 
@@ -261,7 +261,7 @@ static bool chat_act(struct ui *ui, enum action action)
         return true;
     case ACTION_END_OF_INPUT:
         if (editor_is_empty(e))
-            ui_ask(ui, UI_QUIT, NULL, 0);
+            ui_ask(ui, UI_QUIT, NULL);
         else
             editor_delete(e, EDITOR_RIGHT);
         return true;
@@ -289,9 +289,7 @@ static void chat_typed(struct ui *ui, const char *text, size_t len)
 }
 
 const struct view_ops chat_view = {
-    .hints =
-        "Enter send · ^J new line · Esc stop · F1 help · F2 sessions · F3 search · "
-        "^D quit",
+    .hints = "Enter send · ^J new line · Esc stop · F1 help · F2 sessions · F3 search",
     .draw = chat_draw,
     .act = chat_act,
     .typed = chat_typed,

@@ -11,7 +11,7 @@
 #include "ui/keymap.h"
 #include "ui/ui_priv.h"
 
-enum { KEYS_COLS = 26 };
+enum { KEYS_COLS = 24 };
 
 static void help_opened(struct ui *ui, const char *query)
 {

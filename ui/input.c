@@ -160,10 +160,14 @@ static void interpret(const struct sequence *s, struct key *out)
     int mods = s->param[1] > 0 && s->param[1] <= 16 ? s->param[1] - 1 : 0;
 
     *out = (struct key){.kind = INPUT_UNKNOWN, .mods = (unsigned)mods & 7};
-    if (s->marker != 0)
+    if (s->marker != 0) {
+        out->mods = 0;
         return;
+    }
     if (s->final == 'R' && s->n_param == 1 && s->param[0] > 1) {
-        *out = (struct key){.kind = INPUT_CURSOR, .ch = (uint32_t)s->param[1]};
+        *out = (struct key){.kind = INPUT_CURSOR,
+                            .ch = (uint32_t)s->param[0] << 16 |
+                                  (uint32_t)(s->param[1] & 0xFFFF)};
     } else if (s->final == 'Z') {
         *out = (struct key){.kind = INPUT_TAB, .mods = INPUT_SHIFT};
     } else if (s->final == 'u') {

@@ -33,7 +33,7 @@ enum input_kind {
     INPUT_DELETE,
     INPUT_FUNCTION, /* ch: 1 to 12 */
     INPUT_PASTE,    /* a piece of pasted text: input_pasted() */
-    INPUT_CURSOR, /* the terminal's answer to "where is the cursor": ch is its column */
+    INPUT_CURSOR,  /* the terminal says where its cursor is: ch is row << 16 | column */
     INPUT_UNKNOWN, /* a sequence without a meaning here */
 };
 

@@ -15,7 +15,7 @@
 
 /* A span that does not close within this many bytes is none: keeps hostile lines
  * linear. */
-enum { TAB_STOP = 4, CODE_INDENT = 2, MAX_SPAN_BYTES = 2000 };
+enum { TAB_STOP = 4, CODE_INDENT = 2, MAX_SPAN_BYTES = 600 };
 
 static bool is_word_byte(char c)
 {
@@ -79,10 +79,13 @@ static size_t find_close(const char *p, size_t len, char mark, size_t n)
 {
     len = len < MAX_SPAN_BYTES ? len : MAX_SPAN_BYTES;
     for (size_t i = 1; i < len; i++) {
-        size_t run = run_length(p + i, len - i, mark);
+        const char *next = memchr(p + i, mark, len - i);
+        size_t run;
 
-        if (run == 0)
-            continue;
+        if (next == NULL)
+            return 0;
+        i = (size_t)(next - p);
+        run = run_length(next, len - i, mark);
         if (run == n && p[i - 1] != ' ' &&
             (mark == '*' || i + run == len || !is_word_byte(p[i + run])))
             return i;
@@ -117,7 +120,6 @@ static void add_inline(struct styled *out, enum style base, const char *p, size_
     size_t from = 0;
 
     for (size_t at = 0; at < len;) {
-        size_t before = out->text.len;
         size_t n = 0;
 
         if (p[at] == '\\' && at + 1 < len && strchr("\\`*_#", p[at + 1]) != NULL) {
@@ -130,10 +132,7 @@ static void add_inline(struct styled *out, enum style base, const char *p, size_
             add_expanded(out, base, p + from, at - from);
             n = p[at] == '`' ? code_span(p + at, len - at, out)
                              : emphasis(p, at, len, out, base);
-            if (n > 0)
-                from = at + n;
-            else
-                styled_cut(out, before);
+            from = at + n;
         }
         at += n > 0 ? n : run_length(p + at, len - at, p[at]);
     }

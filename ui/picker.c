@@ -49,6 +49,16 @@ bool picker_act(struct picker *p, enum action action, size_t n, size_t page)
     }
 }
 
+void picker_typed(struct picker *p, const char *text, size_t len)
+{
+    size_t line = 0;
+
+    while (line < len && text[line] != '\n' && text[line] != '\r')
+        line++;
+    editor_insert(&p->query, text, line);
+    p->selected = 0;
+}
+
 void picker_fit(struct picker *p, size_t n, size_t page)
 {
     if (p->selected >= n)

@@ -26,6 +26,9 @@ void picker_release(struct picker *p);
  * not move. */
 bool picker_act(struct picker *p, enum action action, size_t n, size_t page);
 
+/* Text goes into the query, up to the end of its first line. */
+void picker_typed(struct picker *p, const char *text, size_t len);
+
 /* Keeps the selected entry among the `page` that are seen. */
 void picker_fit(struct picker *p, size_t n, size_t page);
 

@@ -25,6 +25,7 @@ void search_clear(struct ui *ui)
     for (size_t i = 0; i < ui->n_hit; i++) {
         free(ui->hit[i].session);
         free(ui->hit[i].title);
+        free(ui->hit[i].found);
         styled_release(&ui->hit[i].snippet);
     }
     free(ui->hit);
@@ -42,8 +43,9 @@ static void add_safe(struct styled *out, enum style style, const char *text, siz
     buf_release(&safe);
 }
 
-static void set_snippet(struct styled *out, const struct ui_hit *hit)
+static void set_snippet(struct hit_row *row, const struct ui_hit *hit)
 {
+    struct styled *out = &row->snippet;
     size_t len = strlen(hit->snippet);
     size_t mark = hit->mark < len ? hit->mark : len;
     size_t n = hit->mark_len < len - mark ? hit->mark_len : len - mark;
@@ -51,7 +53,9 @@ static void set_snippet(struct styled *out, const struct ui_hit *hit)
     styled_init(out);
     add_safe(out, STYLE_DIM, hit->snippet, mark);
     add_safe(out, STYLE_MATCH, hit->snippet + mark, n);
+    row->mark_end = out->text.len;
     add_safe(out, STYLE_DIM, hit->snippet + mark + n, len - mark - n);
+    row->found = mem_dup_n(hit->snippet + mark, n);
 }
 
 void ui_set_hits(struct ui *ui, const struct ui_hit *row, size_t n)
@@ -68,7 +72,7 @@ void ui_set_hits(struct ui *ui, const struct ui_hit *row, size_t n)
             .time_ms = row[i].time_ms,
             .role = row[i].role,
         };
-        set_snippet(&ui->hit[i].snippet, &row[i]);
+        set_snippet(&ui->hit[i], &row[i]);
     }
     ui->hits_due = false;
     ui->is_dirty = true;
@@ -78,7 +82,7 @@ static void ask(struct ui *ui)
 {
     ui->search_picker.selected = 0;
     ui->hits_due = true;
-    ui_ask(ui, UI_SEARCH, buf_text(&ui->search_picker.query.text), 0);
+    ui_ask(ui, UI_SEARCH, buf_text(&ui->search_picker.query.text));
 }
 
 /* The last query is still there, to go on from. */
@@ -87,6 +91,22 @@ static void search_opened(struct ui *ui, const char *query)
     if (query != NULL)
         editor_set(&ui->search_picker.query, query);
     ask(ui);
+}
+
+/* The snippet, from where its mark can be seen. */
+static void draw_snippet(const struct hit_row *h, struct canvas *c, int row, int col,
+                         int col_end)
+{
+    const char *text = buf_text(&h->snippet.text);
+    size_t end = h->mark_end;
+    size_t from = 0;
+    int width;
+
+    while (from < end && termtext_width(text + from, end - from) > col_end - col - 2)
+        from += termtext_cluster(text + from, end - from, &width);
+    if (from > 0)
+        col = canvas_text(c, row, col, col_end, STYLE_DIM, "…");
+    styled_draw(&h->snippet, from, h->snippet.text.len - from, c, row, col, col_end);
 }
 
 static void draw_hit(const struct ui *ui, struct canvas *c, int row, struct rect area,
@@ -107,7 +127,7 @@ static void draw_hit(const struct ui *ui, struct canvas *c, int row, struct rect
                 right);
     canvas_text_cut(c, row, area.col + 2, end - (int)strlen(right) - 1, style,
                     h->title != NULL ? h->title : "(no title)");
-    styled_draw(&h->snippet, 0, h->snippet.text.len, c, row + 1, area.col + 4, end - 1);
+    draw_snippet(h, c, row + 1, area.col + 4, end - 1);
 }
 
 static void search_draw(struct ui *ui, struct rect area)
@@ -138,8 +158,9 @@ static bool search_act(struct ui *ui, enum action action)
 
     if (action == ACTION_SEND) {
         if (p->selected < ui->n_hit) {
-            ui_ask(ui, UI_OPEN_SESSION, ui->hit[p->selected].session,
-                   ui->hit[p->selected].message);
+            const struct hit_row *hit = &ui->hit[p->selected];
+
+            ui_ask_open(ui, hit->session, hit->message, hit->found);
             ui_go(ui, UI_PLACE_CHAT, NULL);
         }
         return true;
@@ -155,11 +176,7 @@ static bool search_act(struct ui *ui, enum action action)
 
 static void search_typed(struct ui *ui, const char *text, size_t len)
 {
-    size_t line = 0;
-
-    while (line < len && text[line] != '\n' && text[line] != '\r')
-        line++;
-    editor_insert(&ui->search_picker.query, text, line);
+    picker_typed(&ui->search_picker, text, len);
     ask(ui);
 }
 

@@ -86,7 +86,7 @@ static void sessions_opened(struct ui *ui, const char *query)
 {
     editor_set(&ui->sessions_picker.query, query == NULL ? "" : query);
     ui->sessions_picker.selected = 0;
-    ui_ask(ui, UI_LIST_SESSIONS, NULL, 0);
+    ui_ask(ui, UI_LIST_SESSIONS, NULL);
 }
 
 static void draw_entry(const struct ui *ui, struct canvas *c, int row, struct rect area,
@@ -139,7 +139,7 @@ static bool sessions_act(struct ui *ui, enum action action)
 
     if (action == ACTION_SEND) {
         if (p->selected < ui->n_match)
-            ui_ask(ui, UI_OPEN_SESSION, ui->session[ui->match[p->selected]].id, 0);
+            ui_ask_open(ui, ui->session[ui->match[p->selected]].id, 0, NULL);
         ui_go(ui, UI_PLACE_CHAT, NULL);
         return true;
     }
@@ -160,8 +160,7 @@ static void sessions_typed(struct ui *ui, const char *text, size_t len)
 }
 
 const struct view_ops sessions_view = {
-    .hints = "type to filter · Up Down choose · Enter opens · Esc back · F3 search in "
-             "messages · Alt-n new session",
+    .hints = "type to filter · Up Down choose · Enter opens · Esc back · Alt-n new",
     .opened = sessions_opened,
     .draw = sessions_draw,
     .act = sessions_act,

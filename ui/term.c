@@ -23,6 +23,7 @@
 #include <term.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utf8proc.h>
 #include <wchar.h>
 
 #include "src/base/buf.h"
@@ -30,13 +31,19 @@
 #include "src/base/termtext.h"
 #include "src/base/utf8.h"
 
-/* A woman of medium skin at a computer: one emoji of two cells, or several. */
-static const char probe[] = "\0337\033[2;1H\xF0\x9F\x91\xA9\xF0\x9F\x8F\xBD\xE2\x80\x8D"
-                            "\xF0\x9F\x92\xBB\033[6n\033[2;1H\033[K\0338";
+/* Two texts that terminals draw in different widths, and the question where the cursor
+ * is after each: on row 2 a woman of medium skin at a computer (one emoji of two cells,
+ * or several), on row 3 a consonant with a spacing vowel (one cell, or two). */
+static const char probe[] =
+    "\0337\033[2;1H"
+    "\xF0\x9F\x91\xA9\xF0\x9F\x8F\xBD\xE2\x80\x8D\xF0\x9F\x92\xBB"
+    "\033[6n\033[2;1H\033[K\033[3;1H"
+    "\xE0\xA4\xA8\xE0\xA4\xBF"
+    "\033[6n\033[3;1H\033[K\0338";
 static const char paste_on[] = "\033[?2004h";
 static const char paste_off[] = "\033[?2004l";
 
-enum { ZERO_WIDTH_JOINER = 0x200D, EMOJI_PRESENTATION = 0xFE0F, PROBE_WIDTH = 2 };
+enum { ZERO_WIDTH_JOINER = 0x200D, EMOJI_PRESENTATION = 0xFE0F };
 
 /* What a signal handler needs to give the terminal back: written before `armed` is set,
  * read only while it is. The one state that cannot hang off a struct: handlers have no
@@ -56,6 +63,7 @@ struct terminal {
     int rows, cols;
     bool is_stale;    /* everything is to be sent */
     bool joins_emoji; /* joined emoji take two cells here */
+    bool joins_marks; /* a spacing mark shares the cell of its base here */
 };
 
 /* Overrides the C library's, for curses too. */
@@ -293,13 +301,13 @@ void term_size(const struct terminal *t, int *rows, int *cols)
     }
 }
 
-void term_set_probe(struct terminal *t, int col)
+void term_set_probe(struct terminal *t, int row, int col)
 {
-    bool joins = col == PROBE_WIDTH + 1;
-
-    if (joins != t->joins_emoji)
-        term_forget(t);
-    t->joins_emoji = joins;
+    if (row == 2)
+        t->joins_emoji = col == 3;
+    else if (row == 3)
+        t->joins_marks = col == 2;
+    term_forget(t);
 }
 
 /* --- output -------------------------------------------------------------------------
@@ -350,43 +358,58 @@ static void put_wide(const struct terminal *t, int row, int col, const wchar_t *
         w[i] = text[i];
     if (setcchar(&cc, w, attributes(look), (short)(look.colour + 1), NULL) != OK)
         return;
-    /* setcchar stops at a second character that is not a mark; a terminal that joins
-     * emoji is given them whole. */
-    for (int i = 1; i < n && i < CCHARW_MAX && t->joins_emoji; i++)
+    /* setcchar stops at a second character that has a width, even where the terminal is
+     * known to join them. */
+    for (int i = 1; i < n && i < CCHARW_MAX; i++)
         cc.chars[i] = text[i];
     mvadd_wch(row, col, &cc);
 }
 
-/* Sends one cell. A cluster of several spacing characters whose widths add up to its
- * own (Thai, flags) is written as so many cells; one of joined emoji whole if that is
- * known to work, else by its first. */
+/* Width of a character beside those before it in its cell. */
+static int part_width(const struct terminal *t, wchar_t c)
+{
+    int width = wcwidth(c);
+
+    if (width == 1 && t->joins_marks &&
+        utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_MC)
+        return 0;
+    return width < 0 ? 0 : width;
+}
+
+/* Emoji that are joined: whole where that is known to work, else the first. */
+static void put_joined(const struct terminal *t, int row, int col, const wchar_t *text,
+                       int n, enum style style)
+{
+    if (n > CCHARW_MAX)
+        n = CCHARW_MAX;
+    while (n > 1 && text[n - 1] == ZERO_WIDTH_JOINER)
+        n--;
+    put_wide(t, row, col, text, t->joins_emoji ? n : 1, style);
+}
+
+/* Sends one cell. A cluster of several characters with a width that add up to its own
+ * (Thai, Hindi, flags) is written as so many cells; what is left is blank. */
 static void put_cell(const struct terminal *t, int row, int col,
                      const struct cell *cell)
 {
     wchar_t text[CELL_TEXT_BYTES];
     int n = decode_cell(cell, text);
     int sum = 0;
-    int end = 0;
-    int at = 0;
     int done = 0;
 
     for (int i = 0; i < n; i++)
-        sum += wcwidth(text[i]) > 0 ? wcwidth(text[i]) : 0;
+        sum += part_width(t, text[i]);
     if (sum > cell->width) {
-        end = t->joins_emoji && n > CCHARW_MAX ? CCHARW_MAX : n;
-        while (end > 1 && text[end - 1] == ZERO_WIDTH_JOINER)
-            end--;
-        put_wide(t, row, col, text, t->joins_emoji ? end : 1, (enum style)cell->style);
+        put_joined(t, row, col, text, n, (enum style)cell->style);
         return;
     }
-    while (at < n) {
-        int w = wcwidth(text[at]) > 0 ? wcwidth(text[at]) : 1;
+    for (int at = 0, end; at < n; at = end) {
+        int width = part_width(t, text[at]);
 
-        for (end = at + 1; end < n && wcwidth(text[end]) <= 0; end++)
+        for (end = at + 1; end < n && part_width(t, text[end]) == 0; end++)
             ;
         put_wide(t, row, col + done, text + at, end - at, (enum style)cell->style);
-        done += w;
-        at = end;
+        done += width > 0 ? width : 1;
     }
     if (done < cell->width)
         put_wide(t, row, col + done, L" ", 1, (enum style)cell->style);

@@ -35,9 +35,10 @@ void term_show(struct terminal *t, const struct canvas *c);
 /* The next term_show sends everything. */
 void term_forget(struct terminal *t);
 
-/* The terminal answered where its cursor stands after the probe that term_open sent:
- * from then on joined emoji are shown whole if it draws them in two cells. */
-void term_set_probe(struct terminal *t, int col);
+/* The terminal answered where its cursor stands (row and column from 1) after a probe
+ * that term_open sent: from then on what the probe is about is drawn as this terminal
+ * draws it. */
+void term_set_probe(struct terminal *t, int row, int col);
 
 /* Gives the terminal to the shell, and takes it back. */
 void term_suspend(struct terminal *t);

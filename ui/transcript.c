@@ -419,13 +419,32 @@ void transcript_to_end(struct transcript *t)
     t->follow = true;
 }
 
-bool transcript_show(struct transcript *t, int64_t id)
+/* The row in which `found` begins; 0: none. Markdown marks inside it hide it. */
+static long row_of(const struct entry *e, const char *found)
+{
+    const char *text = buf_text(&e->styled.text);
+    const char *hit = strcasestr(text, found);
+
+    for (size_t r = e->n_row; hit != NULL && r > 0; r--)
+        if (e->row[r - 1].kind == ROW_TEXT && e->row[r - 1].len > 0 &&
+            e->row[r - 1].at <= (size_t)(hit - text))
+            return (long)r - 1;
+    return 0;
+}
+
+bool transcript_show(struct transcript *t, int64_t id, const char *found)
 {
     for (size_t i = 0; i < t->n; i++) {
+        long row = 0;
+
         if (t->entry[i]->id != id)
             continue;
+        if (found != NULL && found[0] != '\0' && t->width > 0) {
+            lay_out(t, t->entry[i]);
+            row = row_of(t->entry[i], found);
+        }
         t->top = i;
-        t->top_row = 0;
+        t->top_row = row > t->height / 3 ? row - t->height / 3 : 0;
         t->follow = false;
         return true;
     }

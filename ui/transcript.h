@@ -44,8 +44,9 @@ void transcript_toggle_thinking(struct transcript *t);
 void transcript_scroll(struct transcript *t, int rows); /* negative: back */
 void transcript_to_top(struct transcript *t);
 void transcript_to_end(struct transcript *t); /* and follows */
-/* Brings the message with this id to the top; false where there is none. */
-bool transcript_show(struct transcript *t, int64_t id);
+/* Brings the message with this id to the top, or the row in it that has `found` (may be
+ * NULL) to the upper part; false where there is no such message. */
+bool transcript_show(struct transcript *t, int64_t id, const char *found);
 bool transcript_is_following(const struct transcript *t);
 
 /* Draws the part that is being read, and corrects the place to the size. Sets whether

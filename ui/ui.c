@@ -81,7 +81,7 @@ void ui_close(struct ui *ui)
     input_release(&ui->input);
     canvas_release(&ui->canvas);
     for (size_t i = 0; i < ui->n_intent; i++)
-        free(ui->intent[i].text);
+        ui_intent_release(&ui->intent[i]);
     free(ui->match);
     free(ui->model);
     free(ui->device);
@@ -95,15 +95,35 @@ void ui_close(struct ui *ui)
 /* --- intents ------------------------------------------------------------------------
  */
 
-void ui_ask(struct ui *ui, enum ui_intent_kind kind, const char *text, int64_t message)
+static void add_intent(struct ui *ui, struct ui_intent intent)
 {
-    if (ui->n_intent == MAX_INTENTS)
+    if (ui->n_intent < MAX_INTENTS) {
+        ui->intent[ui->n_intent++] = intent;
         return;
-    ui->intent[ui->n_intent++] = (struct ui_intent){
-        .kind = kind,
-        .text = text == NULL ? NULL : mem_dup(text),
-        .message = message,
-    };
+    }
+    free(intent.text);
+    free(intent.found);
+}
+
+void ui_ask(struct ui *ui, enum ui_intent_kind kind, const char *text)
+{
+    add_intent(ui, (struct ui_intent){.kind = kind,
+                                      .text = text == NULL ? NULL : mem_dup(text)});
+}
+
+void ui_ask_open(struct ui *ui, const char *session, int64_t message, const char *found)
+{
+    add_intent(ui, (struct ui_intent){.kind = UI_OPEN_SESSION,
+                                      .text = mem_dup(session),
+                                      .message = message,
+                                      .found = found == NULL ? NULL : mem_dup(found)});
+}
+
+void ui_intent_release(struct ui_intent *intent)
+{
+    free(intent->text);
+    free(intent->found);
+    memset(intent, 0, sizeof(*intent));
 }
 
 bool ui_take_intent(struct ui *ui, struct ui_intent *out)
@@ -176,11 +196,11 @@ static void interrupt(struct ui *ui)
     int64_t now = clock_utc_ms();
 
     if (ui_is_busy(ui)) {
-        ui_ask(ui, UI_STOP, NULL, 0);
+        ui_ask(ui, UI_STOP, NULL);
     } else if (!editor_is_empty(&ui->editor)) {
         editor_set(&ui->editor, "");
     } else if (now < ui->quit_until_ms) {
-        ui_ask(ui, UI_QUIT, NULL, 0);
+        ui_ask(ui, UI_QUIT, NULL);
     } else {
         ui->quit_until_ms = now + 2000;
         ui_notice(ui, UI_NOTICE, 2, "press ^C again to quit");
@@ -206,7 +226,7 @@ static bool act_anywhere(struct ui *ui, enum action action)
         if (ui->view != &chat_view)
             ui_go(ui, UI_PLACE_CHAT, NULL);
         else if (ui_is_busy(ui))
-            ui_ask(ui, UI_STOP, NULL, 0);
+            ui_ask(ui, UI_STOP, NULL);
         else
             ui_notice(ui, UI_NOTICE, 0, NULL);
         return true;
@@ -221,40 +241,58 @@ static bool act_anywhere(struct ui *ui, enum action action)
         return true;
     case ACTION_NEW_SESSION:
         ui_go(ui, UI_PLACE_CHAT, NULL);
-        ui_ask(ui, UI_NEW_SESSION, NULL, 0);
+        ui_ask(ui, UI_NEW_SESSION, NULL);
         return true;
     case ACTION_REDRAW:
         ui_redraw(ui);
         return true;
     case ACTION_SUSPEND:
-        ui_ask(ui, UI_SUSPEND, NULL, 0);
+        ui_ask(ui, UI_SUSPEND, NULL);
         return true;
     default:
         return false;
     }
 }
 
+static void act(struct ui *ui, enum action action)
+{
+    if (!ui->view->act(ui, action))
+        act_anywhere(ui, action);
+    if (action != ACTION_INTERRUPT)
+        ui->quit_until_ms = 0;
+}
+
+/* A character to type. With Alt, which means nothing with this character, it was ESC
+ * and then the character, faster than anybody can tell. */
+static void type(struct ui *ui, const struct key *key)
+{
+    char text[4];
+
+    if (key->mods & INPUT_CTRL)
+        return;
+    if (key->mods & INPUT_ALT)
+        act(ui, ACTION_CANCEL);
+    ui->view->typed(ui, text, utf8_encode(key->ch, text));
+    ui->quit_until_ms = 0;
+}
+
 static void take_key(struct ui *ui, const struct key *key)
 {
     enum action action = keymap_find(key);
-    char text[4];
 
     ui->is_dirty = true;
     if (key->kind == INPUT_CURSOR) {
         if (ui->term != NULL)
-            term_set_probe(ui->term, (int)key->ch);
+            term_set_probe(ui->term, (int)(key->ch >> 16), (int)(key->ch & 0xFFFF));
     } else if (key->kind == INPUT_PASTE) {
         const struct buf *pasted = input_pasted(&ui->input);
 
         ui->view->typed(ui, buf_text(pasted), pasted->len);
     } else if (action != ACTION_NONE) {
-        if (!ui->view->act(ui, action))
-            act_anywhere(ui, action);
-    } else if (key->kind == INPUT_CHAR && (key->mods & (INPUT_CTRL | INPUT_ALT)) == 0) {
-        ui->view->typed(ui, text, utf8_encode(key->ch, text));
+        act(ui, action);
+    } else if (key->kind == INPUT_CHAR) {
+        type(ui, key);
     }
-    if (action != ACTION_INTERRUPT)
-        ui->quit_until_ms = 0;
 }
 
 static void take_keys(struct ui *ui)

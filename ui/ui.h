@@ -50,11 +50,14 @@ enum ui_intent_kind {
     UI_QUIT,
 };
 
+/* The receiver frees it with ui_intent_release. */
 struct ui_intent {
     enum ui_intent_kind kind;
-    char *text; /* the receiver's: free(); may be NULL */
+    char *text; /* may be NULL */
     int64_t message;
+    char *found; /* UI_OPEN_SESSION at a hit: the words found in the message, or NULL */
 };
+void ui_intent_release(struct ui_intent *intent);
 
 int ui_fd(const struct ui *ui);
 /* Reads and decodes what has come, and lets what is due happen. False when the terminal

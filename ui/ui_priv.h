@@ -44,6 +44,8 @@ struct hit_row {
     int64_t message, time_ms;
     enum role role;
     struct styled snippet;
+    size_t mark_end; /* where the mark ends in it */
+    char *found;     /* the words that were found, owned */
 };
 
 struct notice {
@@ -92,7 +94,9 @@ struct ui *ui_create(const struct ui_options *opt);
 void ui_feed(struct ui *ui, const char *bytes, size_t len);
 void ui_compose(struct ui *ui, int rows, int cols);
 
-void ui_ask(struct ui *ui, enum ui_intent_kind kind, const char *text, int64_t message);
+void ui_ask(struct ui *ui, enum ui_intent_kind kind, const char *text);
+void ui_ask_open(struct ui *ui, const char *session, int64_t message,
+                 const char *found);
 bool ui_is_busy(const struct ui *ui); /* an answer is coming */
 
 /* An owned copy that is safe on one line; NULL for NULL. */

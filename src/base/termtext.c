@@ -99,6 +99,10 @@ int termtext_char_width(uint32_t code_point)
      * of decomposed Hangul join the consonant before them. */
     if (code_point == 0xAD || (code_point >= 0x1160 && code_point <= 0x11FF))
         return 0;
+    /* Spacing marks (the vowels of Indic scripts) take a cell of their own in most
+     * terminals, as in the C library. */
+    if (utf8proc_category((utf8proc_int32_t)code_point) == UTF8PROC_CATEGORY_MC)
+        return 1;
     return utf8proc_charwidth((utf8proc_int32_t)code_point);
 }
 

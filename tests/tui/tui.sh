@@ -4,10 +4,12 @@
 # for is looked for again and again, so that slow machines only take longer.
 
 command -v tmux >/dev/null || { echo "SKIP: tmux is not installed"; exit 77; }
+set -u
 
 tui_name=$(basename "$0" .sh)
-tui_dir=$(mktemp -d "${TMPDIR:-/tmp}/hadal-$tui_name.XXXXXX")
-tui_socket=$tui_dir/tmux
+tui_dir=$(mktemp -d "${TMPDIR:-/tmp}/hadal-$tui_name.XXXXXX") || exit 1
+tui_socket=$tui_dir/tmux.0 # one a start: a server that ends takes its time
+tui_starts=0
 tui_fails=0
 export HADAL_DB=$tui_dir/history.db HOME=$tui_dir TZ=UTC
 unset NO_COLOR TMUX HADAL_MODEL
@@ -17,6 +19,7 @@ tui_tmux() { tmux -S "$tui_socket" -f /dev/null "$@"; }
 
 tui_done() {
     tui_tmux kill-server 2>/dev/null
+    sleep 0.2 # its children still write here
     rm -rf "$tui_dir"
 }
 trap tui_done EXIT
@@ -26,18 +29,24 @@ tui_start() {
     local size=$1
     shift
     tui_tmux kill-server 2>/dev/null
+    tui_starts=$((tui_starts + 1))
+    tui_socket=$tui_dir/tmux.$tui_starts
+    rm -f "$tui_dir"/stty.*
     tui_tmux new-session -d -s t -x "${size%x*}" -y "${size#*x}" \
-        "TERM=${tui_term:-screen-256color}; export TERM; stty -a >$tui_dir/stty.before; $*; \
-         echo \"exit status \$?\"; stty -a >$tui_dir/stty.after; sleep 600"
+        "TERM=${tui_term:-screen-256color}; export TERM; stty -g >$tui_dir/stty.before; $*; \
+         echo \"exit status \$?\"; stty -g >$tui_dir/stty.after; sleep 600"
     tui_tmux set-option -g status off
     tui_tmux set-option -g escape-time 0
-    tui_tmux resize-window -t t -x "${size%x*}" -y "${size#*x}" 2>/dev/null
+    tui_resize "${size%x*}" "${size#*x}"
 }
 
 tui_keys() { tui_tmux send-keys -t t "$@"; }
 tui_type() { tui_tmux send-keys -t t -l "$1"; }
 tui_screen() { tui_tmux capture-pane -t t -p; }
 tui_resize() { tui_tmux resize-window -t t -x "$1" -y "$2"; }
+
+# tui_forget: the history begins anew.
+tui_forget() { rm -rf "${tui_dir:?}"/history.db*; }
 
 # tui_paste TEXT: as a terminal with bracketed paste does.
 tui_paste() {
@@ -59,7 +68,7 @@ tui_wait() {
         sleep 0.05
     done
     tui_fail "'$1' did not appear"
-    return 1
+    tui_end # the rest would wait in vain too
 }
 
 # tui_wait_gone PATTERN: until no row matches.
@@ -70,7 +79,7 @@ tui_wait_gone() {
         sleep 0.05
     done
     tui_fail "'$1' did not go away"
-    return 1
+    tui_end
 }
 
 tui_has() { tui_screen | grep -qE -- "$1" || tui_fail "'$1' is not on the screen"; }
@@ -95,7 +104,7 @@ tui_masked() { tui_screen | sed -E 's/[0-9]{2}:[0-9]{2}/HH:MM/; s/[[:space:]]+$/
 # UPDATE_SCREENS=1 the file is written instead.
 tui_golden() {
     local file=${top_srcdir:-.}/tests/tui/screens/$1.screen
-    if [ -n "$UPDATE_SCREENS" ]; then
+    if [ -n "${UPDATE_SCREENS:-}" ]; then
         mkdir -p "$(dirname "$file")"
         tui_masked >"$file"
         return
