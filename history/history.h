@@ -195,6 +195,19 @@ void history_hits_release(struct history_hits *list);
 bool history_parse_since(const char *text, int64_t now_ms, int64_t *since_ms,
                          struct err *err) MUST_USE;
 
+/* --- import --------------------------------------------------------------------- */
+
+struct history_imported {
+    int64_t n_sessions, n_messages;
+    int64_t n_known; /* sessions left alone: their id is here already */
+};
+
+/* All sessions of a file, or none: an export of hadal (json, jsonl), llm's logs.db,
+ * ChatGPT's conversations.json, or OpenAI-style messages. ERR_IO: the file cannot be
+ * read; ERR_USAGE: it is nothing of these. */
+bool history_import(struct history *h, const char *path, struct history_imported *out,
+                    struct err *err) MUST_USE;
+
 /* --- health --------------------------------------------------------------------- */
 
 struct history_health {

@@ -23,6 +23,10 @@ const char *room_text(struct stmt *q, int column, struct arena **arena);
 /* The same with its length, which counts NUL bytes within. */
 const char *room_bytes(struct stmt *q, int column, struct arena **arena, size_t *len);
 
+/* Begins a session with a given id, or a drawn one where id is "". */
+bool room_put_session(struct db *db, const struct history_session *session,
+                      char id[HISTORY_ID_CAP], struct err *err) MUST_USE;
+
 /* ERR_SESSION: "no session 'x'". Returns false. */
 bool room_no_session(const char *id, struct err *err);
 

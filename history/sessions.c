@@ -34,23 +34,32 @@ static bool draw_id(char id[HISTORY_ID_CAP], struct err *err)
     return true;
 }
 
-bool history_begin_session(struct history *h, const char *model, const char *title,
-                           char id[HISTORY_ID_CAP], struct err *err)
+bool room_put_session(struct db *db, const struct history_session *session,
+                      char id[HISTORY_ID_CAP], struct err *err)
 {
     struct stmt q;
-    int64_t now = clock_utc_ms();
 
-    if (!draw_id(id, err) ||
-        !stmt_open(&q, &h->db,
+    if ((id[0] == '\0' && !draw_id(id, err)) ||
+        !stmt_open(&q, db,
                    "INSERT INTO sessions (name, title, model, created_ms, updated_ms)"
                    " VALUES (?1, ?2, ?3, ?4, ?4)",
                    err))
         return false;
     stmt_bind_text(&q, id);
-    stmt_bind_text(&q, title);
-    stmt_bind_text(&q, model);
-    stmt_bind_int(&q, now);
+    stmt_bind_text(&q, session->title);
+    stmt_bind_text(&q, session->model);
+    stmt_bind_int(&q, session->created_ms);
     return stmt_run(&q, err);
+}
+
+bool history_begin_session(struct history *h, const char *model, const char *title,
+                           char id[HISTORY_ID_CAP], struct err *err)
+{
+    struct history_session session = {
+        .title = title, .model = model, .created_ms = clock_utc_ms()};
+
+    id[0] = '\0';
+    return room_put_session(&h->db, &session, id, err);
 }
 
 static bool copy_id(struct stmt *q, char id[HISTORY_ID_CAP])

@@ -10,33 +10,7 @@
 #include "src/command.h"
 #include "src/listing.h"
 #include "src/output.h"
-
-static void json_time(struct json_writer *w, int64_t utc_ms)
-{
-    char text[32];
-
-    clock_format_utc(utc_ms, text);
-    json_text(w, text);
-}
-
-/* Writes a key and a text that may be missing. */
-static void json_pair(struct json_writer *w, const char *key, const char *text)
-{
-    json_key(w, key);
-    json_text(w, text);
-}
-
-/* The members that a session has in the list and alone. */
-static void json_session(struct json_writer *w, const struct history_session *s)
-{
-    json_pair(w, "session", s->id);
-    json_pair(w, "title", s->title);
-    json_pair(w, "model", s->model);
-    json_key(w, "created");
-    json_time(w, s->created_ms);
-    json_key(w, "updated");
-    json_time(w, s->updated_ms);
-}
+#include "src/session_json.h"
 
 static bool write_json(struct buf *out, struct err *err)
 {
@@ -60,7 +34,7 @@ static bool list_json(const struct history_sessions *list, struct err *err)
     json_array(&w);
     for (size_t i = 0; i < list->n; i++) {
         json_object(&w);
-        json_session(&w, &list->row[i]);
+        session_json_head(&w, &list->row[i]);
         json_key(&w, "messages");
         json_integer(&w, list->row[i].n_messages);
         json_end_object(&w);
@@ -111,47 +85,15 @@ static bool log_list(struct history *h, const struct options *opt, struct err *e
 
 /* --- one session ---------------------------------------------------------------- */
 
-static void json_message(struct json_writer *w, const struct history_message *m)
-{
-    json_object(w);
-    json_key(w, "message");
-    json_integer(w, m->id);
-    json_pair(w, "role", role_name(m->role));
-    json_key(w, "content");
-    json_text_n(w, m->text, m->len);
-    json_key(w, "thinking");
-    if (m->thinking == NULL)
-        json_null(w);
-    else
-        json_text_n(w, m->thinking, m->thinking_len);
-    json_key(w, "time");
-    json_time(w, m->time_ms);
-    json_pair(w, "model", m->model);
-    json_pair(w, "stop_reason", m->stop_reason);
-    json_key(w, "seed");
-    if (m->has_seed)
-        json_unsigned(w, m->seed);
-    else
-        json_null(w);
-    json_end_object(w);
-}
-
-static bool session_json(const struct history_session *s,
-                         const struct history_messages *messages, struct err *err)
+static bool print_json(const struct history_session *s,
+                       const struct history_messages *messages, struct err *err)
 {
     struct json_writer w;
     struct buf out;
 
     buf_init(&out, (size_t)-2);
     json_begin(&w, &out);
-    json_object(&w);
-    json_session(&w, s);
-    json_key(&w, "messages");
-    json_array(&w);
-    for (size_t i = 0; i < messages->n; i++)
-        json_message(&w, &messages->row[i]);
-    json_end_array(&w);
-    json_end_object(&w);
+    session_json(&w, s, messages, SESSION_JSON_SHOWN);
     return write_json(&out, err);
 }
 
@@ -224,7 +166,7 @@ static bool log_session(struct history *h, const char *prefix,
               history_list_messages(h, id, &messages, err);
 
     if (ok)
-        ok = opt->json ? session_json(session.row, &messages, err)
+        ok = opt->json ? print_json(session.row, &messages, err)
                        : session_lines(session.row, &messages, opt, err);
     history_messages_release(&messages);
     history_sessions_release(&session);

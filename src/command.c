@@ -41,8 +41,15 @@ static const struct command table[] = {
      DATA | OPTIONS_SEARCH, 1, -1, cmd_search},
     {"log", "[SESSION]", "list sessions, or print one",
      "SESSION is an id, or its unique beginning.", DATA, 0, 1, cmd_log},
-    {"export", "[SESSION...]", "write sessions to files", NULL, ANY, 0, -1, NULL},
-    {"import", "FILE", "read sessions from files", NULL, ANY, 0, -1, NULL},
+    {"export", "[SESSION...]", "write sessions to standard output",
+     "All sessions, or those named, oldest first. json and jsonl hold all that is stored\n"
+     "and can be imported again; md and html are for reading and leave thinking out.",
+     ANY | OPTIONS_EXPORT, 0, -1, cmd_export},
+    {"import", "FILE", "read sessions from a file",
+     "FILE is an export of hadal (json, jsonl), a logs.db of llm, conversations.json of a\n"
+     "ChatGPT export, or messages as OpenAI has them ({\"messages\": [...]}, also as JSON\n"
+     "Lines). A session that is already here is left alone.",
+     DATA, 1, 1, cmd_import},
     {"tokenize", "", "bytes of standard input to token ids", NULL,
      ANY | OPTIONS_TOKENIZE, 0, 0, cmd_tokenize},
     {"detokenize", "", "token ids of standard input to bytes", NULL, ANY, 0, 0,

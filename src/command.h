@@ -48,6 +48,8 @@ bool cmd_run(const struct options *opt, struct err *err);
 bool cmd_list(const struct options *opt, struct err *err);
 bool cmd_show(const struct options *opt, struct err *err);
 bool cmd_search(const struct options *opt, struct err *err);
+bool cmd_export(const struct options *opt, struct err *err);
+bool cmd_import(const struct options *opt, struct err *err);
 bool cmd_log(const struct options *opt, struct err *err);
 bool cmd_tokenize(const struct options *opt, struct err *err);
 bool cmd_detokenize(const struct options *opt, struct err *err);

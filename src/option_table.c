@@ -93,6 +93,8 @@ static const struct option table[] = {
      "ROLE", "only messages of system, user or assistant"},
     {"best", 0, OPTIONS_SEARCH, OPTION_FLAG, FIELD(best), 1, 0, 0,
      NULL, "most relevant first"},
+    {"format", 0, OPTIONS_EXPORT, OPTION_CHOICE, FIELD(export_format), 0, 0, 0,
+     "md|json|html|jsonl", "how to write them (default md)"},
     {"json", 0, OPTIONS_JSON, OPTION_FLAG, FIELD(json), 1, 0, 0,
      NULL, "print JSON"},
 

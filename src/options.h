@@ -69,6 +69,7 @@ struct options {
     int limit; /* search; 0: unset */
     const char *search_model, *since, *role;
     int best;
+    int export_format; /* enum export_format, in cmd_export.c */
 
     struct buf config_text; /* where texts of the configuration live */
 };
@@ -88,6 +89,7 @@ enum option_group {
     OPTIONS_BENCH = 1 << 10,
     OPTIONS_SEARCH = 1 << 11,
     OPTIONS_CONFIG = 1 << 12, /* also a key of the configuration file */
+    OPTIONS_EXPORT = 1 << 13,
 };
 
 enum option_kind {

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""hadal log and hadal search as scripts see them: JSON, text, exit codes."""
+"""hadal log, search, export and import as scripts see them."""
 import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -163,6 +164,122 @@ def bad_databases(folder):
     hadal("log", code=5, db=path)
 
 
+def without_numbers(sessions):
+    for one in sessions:
+        for m in one["messages"]:
+            del m["message"]
+    return sessions
+
+
+def export_and_import(folder, first):
+    other = os.path.join(folder, "other.db")
+    whole = without_numbers(json.loads(hadal("export", "--format", "json")))
+    check([s["session"] for s in whole][0] == first, "export is oldest first")
+    for form in ("json", "jsonl"):
+        path = os.path.join(folder, "export." + form)
+        with open(path, "wb") as f:
+            f.write(hadal("export", "--format", form))
+        counts = data("import", path, db=other)
+        check(counts["sessions"] == len(whole), f"{form}: {counts}")
+        again = data("import", path, db=other)
+        check(again == {"sessions": 0, "messages": 0, "already_here": len(whole)},
+              f"{form} again: {again}")
+        back = without_numbers(json.loads(hadal("export", "--format", "json", db=other)))
+        # A seed beyond 2^53 is no exact number of JSON.
+        for s in whole + back:
+            for m in s["messages"]:
+                if m["seed"] is not None and m["seed"] > 2**53:
+                    m["seed"] = None
+        check(back == whole, f"{form}: export, import, export differ")
+        check(data("search", "模型", db=other), "what was imported is found")
+        os.remove(other)
+    one = hadal("export", first[:6], "--format", "md").decode()
+    check(one.startswith("# How do I write a parser?\n") and "## assistant" in one, "md")
+    page = hadal("export", "--format", "html").decode()
+    check("<script" not in page and "\033" not in page, "html has no live text")
+    hadal("export", "nobody!", code=3)
+    hadal("export", "--format", "pdf", code=2)
+
+
+def import_foreign(folder):
+    db = os.path.join(folder, "foreign.db")
+    path = os.path.join(folder, "foreign.json")
+
+    def give(value, **kw):
+        with open(path, "w") as f:
+            f.write(value if isinstance(value, str) else json.dumps(value))
+        return hadal("import", path, db=db, **kw)
+
+    def node(parent, role, *parts, **more):
+        message = {"author": {"role": role}, "create_time": 1700000000.5,
+                   "content": {"content_type": "text", "parts": list(parts)}, **more}
+        return {"parent": parent, "message": message}
+
+    give([{"title": "A chat", "conversation_id": "5D2F-aa", "create_time": 1700000000,
+           "current_node": "c",
+           "mapping": {"r": {"parent": None, "message": None},
+                       "a": node("r", "user", "first try"),
+                       "b": node("r", "user", "second try", {"image": 1}),
+                       "t": node("b", "tool", "noise"),
+                       "c": node("t", "assistant", "an answer",
+                                 metadata={"model_slug": "gpt-x"})}}])
+    chat = data("log", "5d2f-aa", db=db)
+    check([m["content"] for m in chat["messages"]] == ["second try", "an answer"],
+          f"the current branch: {chat}")
+    check(chat["created"] == "2023-11-14T22:13:20Z" and chat["model"] == "gpt-x", f"{chat}")
+
+    give({"messages": [{"role": "developer", "content": "be brief"},
+                       {"role": "user", "content": [{"type": "text", "text": "openai"}]},
+                       {"role": "tool", "content": "left out"},
+                       {"role": "assistant", "content": "yes"}]})
+    chat = data("log", data("search", "openai", db=db)[0]["session"], db=db)
+    check([m["role"] for m in chat["messages"]] == ["system", "user", "assistant"], "roles")
+    give([{"role": "user", "content": "a bare list"}])
+    give('{"messages": [{"role": "user", "content": "line one"}]}\n'
+         '{"messages": [{"role": "user", "content": "line two"}]}\n')
+    check(len(data("search", "line", db=db)) == 2, "JSON Lines")
+
+    before = hadal("log", "--json", db=db)
+    # A circle of parents ends; what is no export is refused, and nothing of it is kept.
+    give([{"title": "circle", "current_node": "x", "mapping": {
+        "x": node("y", "user", "x"), "y": node("x", "user", "y")}}])
+    for bad in ("{", "[1]", '{"a": 1}', "null", '[{"messages": []}, {"a": 1}]',
+                '{"messages": [{"role": "user", "content": "kept?"}]}\n{"a": 1}\n', ""):
+        give(bad, code=2)
+    check(data("search", "kept", db=db) == [], "a failed import leaves nothing")
+    check(len(data("log", db=db)) == len(json.loads(before)) + 1, "only the circle came")
+    hadal("import", os.path.join(folder, "missing"), code=1, db=db)
+    hadal("import", folder, code=1, db=db)
+    import_llm(folder, db)
+
+
+def import_llm(folder, db):
+    path = os.path.join(folder, "logs.db")
+    con = sqlite3.connect(path)
+    con.executescript("""
+        CREATE TABLE conversations (id TEXT PRIMARY KEY, name TEXT, model TEXT);
+        CREATE TABLE responses (id TEXT PRIMARY KEY, model TEXT, prompt TEXT, system TEXT,
+            prompt_json TEXT, options_json TEXT, response TEXT, response_json TEXT,
+            conversation_id TEXT, duration_ms INTEGER, datetime_utc TEXT);
+        INSERT INTO conversations VALUES ('01H8ABC', 'llamas', 'gpt-4');
+        INSERT INTO responses (id, model, prompt, system, response, conversation_id,
+            datetime_utc) VALUES
+            ('r1', 'gpt-4', 'q one', 'sys', 'a one', '01H8ABC',
+             '2023-08-17T20:53:58.618522'),
+            ('r2', 'gpt-4', 'q alone', NULL, 'a alone', NULL, '2023-08-18T00:00:00'),
+            ('r3', 'gpt-4', 'q two', 'sys', 'a two', '01H8ABC',
+             '2023-08-19T00:00:00+00:00');""")
+    con.close()
+    check(data("import", path, db=db) == {"sessions": 2, "messages": 7, "already_here": 0},
+          "llm counts")
+    chat = data("log", "01h8abc", db=db)
+    check([m["content"] for m in chat["messages"]] ==
+          ["sys", "q one", "a one", "q two", "a two"], f"llm: {chat}")
+    check(chat["title"] == "llamas" and chat["created"] == "2023-08-17T20:53:58Z",
+          f"llm: {chat}")
+    hadal("import", DB, code=2, db=db)
+
+
 with tempfile.TemporaryDirectory() as folder:
     DB = os.path.join(folder, "data", "history.db")
     empty()
@@ -173,6 +290,8 @@ with tempfile.TemporaryDirectory() as folder:
     listing(first, second)
     one_session(first)
     searching(first, second)
+    export_and_import(folder, first)
+    import_foreign(folder)
     terminal(say("new", "user", "evil \033]0;evil\007 \x9b31m \r\b text \x7f"))
     bad_databases(folder)
 
