@@ -87,7 +87,25 @@ static const char *full_key(const struct reader *r, const char *key, char out[96
     return out;
 }
 
-/* Some keys may be given per layer. hadal wants one value: all entries must agree. */
+/* An integer key of the architecture, in [min, max]; fallback where it is absent. */
+static int64_t read_int(struct reader *r, const char *key, int64_t min, int64_t max,
+                        int64_t fallback)
+{
+    char full[96];
+    int64_t v = fallback;
+    int got;
+
+    full_key(r, key, full);
+    if (r->failed)
+        return min;
+    got = gguf_get_int(r->g, full, min, max, &v, r->err);
+    if (got < 0)
+        r->failed = true;
+    if (got == 0 && fallback == REQUIRED)
+        fail(r, "%s is missing", full);
+    return r->failed ? min : v;
+}
+
 static int64_t array_int(struct reader *r, const char *key, const struct gguf_array *a,
                          int64_t min, int64_t max)
 {
@@ -114,26 +132,17 @@ static int64_t array_int(struct reader *r, const char *key, const struct gguf_ar
     return r->failed ? min : gguf_array_int(a, 0);
 }
 
-/* An integer key of the architecture, in [min, max]; fallback where it is absent. */
-static int64_t read_int(struct reader *r, const char *key, int64_t min, int64_t max,
-                        int64_t fallback)
+/* As read_int, for the keys that may be given per layer. hadal wants one value: all
+ * entries must agree. */
+static int64_t read_layer_int(struct reader *r, const char *key, int64_t min,
+                              int64_t max, int64_t fallback)
 {
     struct gguf_array array;
     char full[96];
-    int64_t v = fallback;
-    int got;
 
-    full_key(r, key, full);
-    if (r->failed)
-        return min;
-    if (r->n_blocks > 0 && gguf_get_array(r->g, full, &array, NULL) == 1)
+    if (!r->failed && gguf_get_array(r->g, full_key(r, key, full), &array, NULL) == 1)
         return array_int(r, full, &array, min, max);
-    got = gguf_get_int(r->g, full, min, max, &v, r->err);
-    if (got < 0)
-        r->failed = true;
-    if (got == 0 && fallback == REQUIRED)
-        fail(r, "%s is missing", full);
-    return r->failed ? min : v;
+    return read_int(r, key, min, max, fallback);
 }
 
 /* A positive float key; NaN as fallback: it must be there. */
@@ -243,8 +252,8 @@ static void read_common(struct reader *r, struct shape *s)
 
     s->hidden = (int)read_int(r, "embedding_length", 1, MAX_WIDTH, REQUIRED);
     s->ctx_train = (int)read_int(r, "context_length", 1, MAX_CTX, REQUIRED);
-    s->n_head = (int)read_int(r, "attention.head_count", 1, MAX_HEADS, REQUIRED);
-    s->ffn = (int)read_int(r, "feed_forward_length", 1, MAX_FFN, REQUIRED);
+    s->n_head = (int)read_layer_int(r, "attention.head_count", 1, MAX_HEADS, REQUIRED);
+    s->ffn = (int)read_layer_int(r, "feed_forward_length", 1, MAX_FFN, REQUIRED);
     eps = read_positive(r, "attention.layer_norm_rms_epsilon", NAN);
     if (eps >= 1.0)
         fail(r, "%s.attention.layer_norm_rms_epsilon is %g, out of range (below 1)",
@@ -276,7 +285,8 @@ static void read_gqa(struct reader *r, struct shape *s)
              ", which is not supported",
              arch, value, head);
     s->head_dim = (int)head;
-    s->n_head_kv = (int)read_int(r, "attention.head_count_kv", 1, s->n_head, s->n_head);
+    s->n_head_kv =
+        (int)read_layer_int(r, "attention.head_count_kv", 1, s->n_head, s->n_head);
     if (!r->failed && s->n_head % s->n_head_kv != 0)
         fail(r, "%s.attention.head_count %d is not a multiple of head_count_kv %d",
              arch, s->n_head, s->n_head_kv);
@@ -329,9 +339,15 @@ static void read_mla_heads(struct reader *r, struct shape *s)
 
 static void read_mla(struct reader *r, struct shape *s)
 {
+    int64_t heads_kv;
+
     s->kv_rank = (int)read_int(r, "attention.kv_lora_rank", 1, MAX_WIDTH, REQUIRED);
     s->rope_dim = (int)read_int(r, "rope.dimension_count", 2, MAX_WIDTH, REQUIRED);
-    (void)read_int(r, "attention.head_count_kv", 1, s->n_head, 1); /* 1 or n_head */
+    heads_kv = read_layer_int(r, "attention.head_count_kv", 1, s->n_head, 1);
+    if (!r->failed && heads_kv != 1 && heads_kv != s->n_head)
+        fail(r,
+             "%s.attention.head_count_kv is %" PRId64 ", expected 1 or head_count %d",
+             archs[r->arch].name, heads_kv, s->n_head);
     read_mla_heads(r, s);
     s->q_rank = read_q_rank(r);
     if (!r->failed)
@@ -411,7 +427,8 @@ static void read_experts(struct reader *r, struct shape *s)
     double scale = 1.0;
 
     s->n_expert = (int)read_int(r, "expert_count", 1, MAX_EXPERTS, REQUIRED);
-    s->n_expert_used = (int)read_int(r, "expert_used_count", 1, MAX_EXPERTS, REQUIRED);
+    s->n_expert_used =
+        (int)read_layer_int(r, "expert_used_count", 1, MAX_EXPERTS, REQUIRED);
     if (s->n_expert_used > s->n_expert)
         fail(r, "%s.expert_used_count %d exceeds expert_count %d", arch,
              s->n_expert_used, s->n_expert);
@@ -451,10 +468,14 @@ static void read_no_experts(struct reader *r, struct shape *s)
     s->weight_scale = 1.0F;
 }
 
-/* ROPE_PLAIN where no key speaks of scaling. llama.cpp takes a file without a type for
- * linear; the oldest have scale_linear instead. */
-static enum rope_scaling read_scaling(struct reader *r, struct rope_params *p)
+/* llama.cpp takes a file without a type for linear; where no factor is given either,
+ * that is plain. */
+static enum rope_scaling read_scaling_type(struct reader *r)
 {
+    static const struct {
+        const char *name;
+        enum rope_scaling scaling;
+    } types[] = {{"none", ROPE_PLAIN}, {"linear", ROPE_LINEAR}, {"yarn", ROPE_YARN}};
     struct gguf_text type = {"linear", 6};
     char full[96];
 
@@ -465,26 +486,35 @@ static enum rope_scaling read_scaling(struct reader *r, struct rope_params *p)
         r->failed = true;
         return ROPE_PLAIN;
     }
-    if (type.len == 4 && memcmp(type.data, "none", 4) == 0)
-        return ROPE_PLAIN;
-    p->factor = read_positive(r, "rope.scaling.factor",
-                              read_positive(r, "rope.scale_linear", 1.0));
-    if (p->factor < 1.0)
-        fail(r, "%s.rope.scaling.factor is %g, out of range (1 or more)",
-             archs[r->arch].name, p->factor);
-    if (type.len == 6 && memcmp(type.data, "linear", 6) == 0)
-        return ROPE_LINEAR;
-    if (type.len == 4 && memcmp(type.data, "yarn", 4) == 0)
-        return ROPE_YARN;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (strlen(types[i].name) == type.len &&
+            memcmp(types[i].name, type.data, type.len) == 0)
+            return types[i].scaling;
+    }
     fail(r, "%s \"%.*s\" is not supported", full, type.len > 32 ? 32 : (int)type.len,
          type.len > 0 ? type.data : "");
     return ROPE_PLAIN;
 }
 
-static void read_yarn(struct reader *r, struct shape *s, struct rope_params *p)
+/* Factors of YaRN beside the frequencies. */
+struct magnitude {
+    double attn;           /* on cos and sin, given by the file */
+    double log_multiplier; /* 0.1 * mscale_all_dim; NaN: not given */
+};
+
+/* All keys are checked, also those that the type makes no use of. */
+static void read_scaling(struct reader *r, const struct shape *s, struct rope_params *p,
+                         struct magnitude *m)
 {
     double beta = is_kimi_k2(s) ? 1.0 : 32.0; /* its first converter wrote no betas */
+    double oldest = read_positive(r, "rope.scale_linear", 1.0);
+    char full[96];
 
+    p->scaling = read_scaling_type(r);
+    p->factor = read_positive(r, "rope.scaling.factor", oldest);
+    if (p->factor < 1.0)
+        fail(r, "%s.rope.scaling.factor is %g, out of range (1 or more)",
+             archs[r->arch].name, p->factor);
     p->ctx_train = (double)read_int(r, "rope.scaling.original_context_length", 1,
                                     MAX_CTX, s->ctx_train);
     p->beta_fast = read_positive(r, "rope.scaling.yarn_beta_fast", beta);
@@ -492,41 +522,39 @@ static void read_yarn(struct reader *r, struct shape *s, struct rope_params *p)
     if (p->beta_fast < p->beta_slow)
         fail(r, "%s.rope.scaling.yarn_beta_fast %g is less than yarn_beta_slow %g",
              archs[r->arch].name, p->beta_fast, p->beta_slow);
+    m->attn = read_positive(r, "rope.scaling.attn_factor", 1.0);
+    if (m->attn > 1000.0)
+        fail(r, "%s.rope.scaling.attn_factor is %g, out of range (to 1000)",
+             archs[r->arch].name, m->attn);
+    full_key(r, "rope.scaling.yarn_log_multiplier", full);
+    m->log_multiplier = NAN;
+    if (!r->failed && gguf_get_float(r->g, full, &m->log_multiplier, r->err) < 0)
+        r->failed = true;
+    if (m->log_multiplier < 0.0 || m->log_multiplier > 10.0)
+        fail(r, "%s is %g, out of range (0 to 10)", full, m->log_multiplier);
 }
 
-/* YaRN's factors beside the frequencies: on cos and sin, and on the scores. deepseek2
- * files carry 0.1 * mscale_all_dim as yarn_log_multiplier; mscale, which is not stored,
- * equals it in all releases, so that the factor on cos and sin cancels. */
-static void read_magnitude(struct reader *r, struct shape *s, double factor)
+/* deepseek2 files carry 0.1 * mscale_all_dim, which acts on the scores; mscale, which
+ * is not stored, equals it in all releases, so that the factor on cos and sin cancels.
+ * Old files lack the key: the depth tells the release. Other architectures: YaRN as
+ * published, which acts on cos and sin. */
+static void apply_magnitude(struct shape *s, double factor,
+                            const struct magnitude *given)
 {
-    double attn = read_positive(r, "rope.scaling.attn_factor", 1.0);
-    double log_multiplier = NAN;
-    double m = 1.0;
-    char full[96];
+    double log_multiplier = given->log_multiplier;
+    double m;
 
-    if (r->failed)
-        return;
-    if (gguf_get_float(r->g, full_key(r, "rope.scaling.yarn_log_multiplier", full),
-                       &log_multiplier, r->err) < 0) {
-        r->failed = true;
-        return;
-    }
-    if (log_multiplier < 0.0 || log_multiplier > 10.0 || attn > 1000.0) {
-        fail(r, "%s or attn_factor is out of range", full);
-        return;
-    }
-    if (isnan(log_multiplier) && s->arch == ARCH_DEEPSEEK2 && s->n_layer == 61)
+    if (isnan(log_multiplier) && s->n_layer == 61)
         log_multiplier = 0.1;
-    if (isnan(log_multiplier) && s->arch == ARCH_DEEPSEEK2 &&
-        (s->n_layer == 27 || s->n_layer == 60))
+    if (isnan(log_multiplier) && (s->n_layer == 27 || s->n_layer == 60))
         log_multiplier = 0.0707;
-    if (isnan(log_multiplier) || s->arch != ARCH_DEEPSEEK2) {
-        s->rope.multiplier = (float)(attn * rope_yarn_magnitude(factor, 1.0));
+    if (s->arch != ARCH_DEEPSEEK2 || isnan(log_multiplier)) {
+        s->rope.multiplier = (float)(given->attn * rope_yarn_magnitude(factor, 1.0));
         return;
     }
     m = rope_yarn_magnitude(factor, log_multiplier / 0.1);
     s->attn_scale = (float)(m * m / sqrt((double)s->nope_dim + s->rope_dim));
-    s->rope.multiplier = (float)attn;
+    s->rope.multiplier = (float)given->attn;
 }
 
 /* The divisors that a Llama 3 converter writes, to be freed; NULL where there are none.
@@ -556,7 +584,8 @@ static float *read_divisors(struct reader *r, int n)
 static void read_rope(struct reader *r, struct shape *s)
 {
     bool mla = s->attention == ATTENTION_MLA;
-    struct rope_params p = {.factor = 1.0, .beta_fast = 32.0, .beta_slow = 1.0};
+    struct rope_params p = {0};
+    struct magnitude magnitude;
     float *divisor = NULL;
 
     p.dim = mla ? s->rope_dim
@@ -567,16 +596,14 @@ static void read_rope(struct reader *r, struct shape *s)
     if (!r->failed && (p.base <= 1.0 || p.base > 1e15))
         fail(r, "%s.rope.freq_base is %g, out of range (above 1, to 1e15)",
              archs[r->arch].name, p.base);
-    p.scaling = read_scaling(r, &p);
-    if (p.scaling == ROPE_YARN)
-        read_yarn(r, s, &p);
+    read_scaling(r, s, &p, &magnitude);
     if (!mla)
         divisor = read_divisors(r, p.dim / 2);
     p.divisor = divisor;
     if (!r->failed && !rope_init(&s->rope, &p, r->err))
         r->failed = true;
-    if (p.scaling == ROPE_YARN)
-        read_magnitude(r, s, p.factor);
+    if (!r->failed && p.scaling == ROPE_YARN)
+        apply_magnitude(s, p.factor, &magnitude);
     free(divisor);
 }
 

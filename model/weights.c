@@ -384,6 +384,9 @@ static bool fill_shared(struct finder *f, struct layer *l)
     const struct shape *s = f->shape;
     int width = s->n_expert_shared * s->ffn_expert;
 
+    if (width == 0 && has(f, "ffn_gate_shexp.weight"))
+        return fail(f, find(f, "ffn_gate_shexp.weight")->name,
+                    "is there, but expert_shared_count is 0");
     if (width == 0)
         return true;
     return fill(f, &l->gate_shexp, "ffn_gate_shexp.weight", matrix(s->hidden, width)) &&
@@ -435,6 +438,19 @@ static bool fill_ends(struct finder *f)
     return true;
 }
 
+/* A layer after the last one: block_count is wrong, and the rest would be left out
+ * silently. */
+static bool refuse_more_layers(struct finder *f)
+{
+    const struct gguf_tensor *t;
+
+    f->layer = f->shape->n_layer + f->shape->n_layer_mtp;
+    t = find(f, "attn_norm.weight");
+    if (t == NULL || has(f, "nextn.eh_proj.weight"))
+        return true;
+    return fail(f, t->name, "belongs to a layer beyond block_count");
+}
+
 bool weights_open(struct weights *w, const struct gguf *g, const struct shape *shape,
                   struct err *err)
 {
@@ -450,6 +466,8 @@ bool weights_open(struct weights *w, const struct gguf *g, const struct shape *s
         if (!fill_layer(&f, &w->layer[f.layer]))
             goto fail;
     }
+    if (!refuse_more_layers(&f))
+        goto fail;
     return true;
 fail:
     weights_release(w);

@@ -259,6 +259,8 @@ static void test_refused(void)
          "is not supported"},
         {{.name = "blk.1.ffn_gate.0.weight", .what = TINY_ADD, .ne = {32, 10}},
          "convert it again"},
+        {{.name = "blk.2.attn_norm.weight", .what = TINY_ADD, .ne = {32}},
+         "beyond block_count"},
         {{.name = "blk.1.exp_probs_b.bias", .what = TINY_ADD, .ne = {3}},
          "has the shape [3], expected [4]"},
     };
@@ -278,6 +280,23 @@ static void test_refused(void)
                    strstr(err.text, cases[i].want) == NULL) {
             FAIL("\"%s\", expected \"%s%s\"", err.text, want, cases[i].want);
         }
+    }
+}
+
+/* Shared experts that the keys do not count would be left out silently. */
+static void test_shared_not_counted(void)
+{
+    static const struct tiny_change none = {
+        .name = "deepseek2.expert_shared_count", .what = TINY_U32, .u = 0};
+    const struct tiny tiny = {.arch = "deepseek2", .change = &none, .n_changes = 1};
+    struct err err = {0};
+    struct loaded m;
+
+    if (load_tiny(&m, &tiny, &err)) {
+        FAIL("accepted");
+        unload(&m);
+    } else {
+        CHECK(strstr(err.text, "expert_shared_count is 0") != NULL);
     }
 }
 
@@ -384,6 +403,7 @@ int main(int argc, char **argv)
         {"forms", test_forms},
         {"refused", test_refused},
         {"half_gain", test_half_gain},
+        {"shared_not_counted", test_shared_not_counted},
         {"hostile", test_hostile},
         {"fixtures", test_fixtures},
     };
