@@ -14,86 +14,60 @@
 
 #include "model/chat_priv.h"
 
+#define V3_TOKENS CHAT_BOS, CHAT_EOS, CHAT_USER, CHAT_ASSISTANT
+#define V31_TOKENS V3_TOKENS, CHAT_THINK, CHAT_THINK_END
 #define KIMI_TOKENS                                                                    \
     "<|im_system|>", "<|im_user|>", "<|im_assistant|>", "<|im_middle|>", "<|im_end|>"
+#define KIMI_ENDS "<|im_end|>", "[EOS]"
 
+/* clang-format off */
 static const struct chat_row rows[] = {
-    [CHAT_DEEPSEEK_V2] = {"deepseek-v2",
-                          chat_render_v2,
-                          CHAT_THINKING_NEVER,
-                          {CHAT_BOS, CHAT_EOS},
-                          {CHAT_EOS}},
-    [CHAT_DEEPSEEK_CODER] = {"deepseek-coder",
-                             chat_render_coder,
-                             CHAT_THINKING_NEVER,
-                             {CHAT_BOS, CHAT_EOT},
-                             {CHAT_EOT, CHAT_EOS}},
-    [CHAT_DEEPSEEK_V3] = {"deepseek-v3",
-                          chat_render_v3,
-                          CHAT_THINKING_NEVER,
-                          {CHAT_BOS, CHAT_EOS, CHAT_USER, CHAT_ASSISTANT},
-                          {CHAT_EOS}},
-    [CHAT_DEEPSEEK_R1] = {"deepseek-r1",
-                          chat_render_r1,
-                          CHAT_THINKING_PROMPT,
-                          {CHAT_BOS, CHAT_EOS, CHAT_USER, CHAT_ASSISTANT, CHAT_THINK},
-                          {CHAT_EOS}},
-    [CHAT_DEEPSEEK_R1_OPEN] = {"deepseek-r1-open",
-                               chat_render_r1,
-                               CHAT_THINKING_MODEL,
-                               {CHAT_BOS, CHAT_EOS, CHAT_USER, CHAT_ASSISTANT},
-                               {CHAT_EOS}},
-    [CHAT_DEEPSEEK_V31] = {"deepseek-v3.1",
-                           chat_render_v31,
-                           CHAT_THINKING_SWITCH_OFF,
-                           {CHAT_BOS, CHAT_EOS, CHAT_USER, CHAT_ASSISTANT, CHAT_THINK,
-                            CHAT_THINK_END},
-                           {CHAT_EOS}},
-    [CHAT_DEEPSEEK_V32] = {"deepseek-v3.2",
-                           chat_render_v32,
-                           CHAT_THINKING_SWITCH_OFF,
-                           {CHAT_BOS, CHAT_EOS, CHAT_USER, CHAT_ASSISTANT, CHAT_THINK,
-                            CHAT_THINK_END},
-                           {CHAT_EOS}},
-    [CHAT_DEEPSEEK_V4] = {"deepseek-v4",
-                          chat_render_v4,
-                          CHAT_THINKING_SWITCH_OFF,
-                          {CHAT_BOS, CHAT_EOS, CHAT_USER, CHAT_ASSISTANT, CHAT_THINK,
-                           CHAT_THINK_END},
-                          {CHAT_EOS}},
-    [CHAT_DEEPSEEK_V41] = {"deepseek-v4.1",
-                           chat_render_v4,
-                           CHAT_THINKING_SWITCH_OFF,
-                           {CHAT_BOS, CHAT_EOS, CHAT_USER, CHAT_ASSISTANT, CHAT_THINK,
-                            CHAT_THINK_END, CHAT_SYSTEM},
-                           {CHAT_EOS}},
-    [CHAT_KIMI_K2] = {"kimi-k2",
-                      chat_render_kimi,
-                      CHAT_THINKING_NEVER,
-                      {KIMI_TOKENS},
-                      {"<|im_end|>", "[EOS]"}},
-    [CHAT_KIMI_K2_THINKING] = {"kimi-k2-thinking",
-                               chat_render_kimi,
-                               CHAT_THINKING_MODEL,
-                               {KIMI_TOKENS, CHAT_THINK, CHAT_THINK_END},
-                               {"<|im_end|>", "[EOS]"}},
-    [CHAT_MOONLIGHT] = {"moonlight",
-                        chat_render_kimi,
-                        CHAT_THINKING_NEVER,
-                        {KIMI_TOKENS},
-                        {"<|im_end|>", "[EOS]"}},
-    [CHAT_GLM_47] = {"glm-4.7",
-                     chat_render_glm,
-                     CHAT_THINKING_SWITCH_ON,
-                     {"[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>",
-                      CHAT_THINK, CHAT_THINK_END},
-                     {"<|endoftext|>", "<|user|>", "<|observation|>"}},
-    [CHAT_CHATML] = {"chatml",
-                     chat_render_chatml,
-                     CHAT_THINKING_NEVER,
-                     {"<|im_start|>", "<|im_end|>"},
-                     {"<|im_end|>"}},
+    [CHAT_DEEPSEEK_V2] = {
+        "deepseek-v2", chat_render_v2, CHAT_THINKING_NEVER,
+        {CHAT_BOS, CHAT_EOS}, {CHAT_EOS}},
+    [CHAT_DEEPSEEK_CODER] = {
+        "deepseek-coder", chat_render_coder, CHAT_THINKING_NEVER,
+        {CHAT_BOS, CHAT_EOT}, {CHAT_EOT, CHAT_EOS}},
+    [CHAT_DEEPSEEK_V3] = {
+        "deepseek-v3", chat_render_v3, CHAT_THINKING_NEVER,
+        {V3_TOKENS}, {CHAT_EOS}},
+    [CHAT_DEEPSEEK_R1] = {
+        "deepseek-r1", chat_render_r1, CHAT_THINKING_PROMPT,
+        {V3_TOKENS, CHAT_THINK}, {CHAT_EOS}},
+    [CHAT_DEEPSEEK_R1_OPEN] = {
+        "deepseek-r1-open", chat_render_r1, CHAT_THINKING_MODEL,
+        {V3_TOKENS}, {CHAT_EOS}},
+    [CHAT_DEEPSEEK_V31] = {
+        "deepseek-v3.1", chat_render_v31, CHAT_THINKING_SWITCH_OFF,
+        {V31_TOKENS}, {CHAT_EOS}},
+    [CHAT_DEEPSEEK_V32] = {
+        "deepseek-v3.2", chat_render_v32, CHAT_THINKING_SWITCH_OFF,
+        {V31_TOKENS}, {CHAT_EOS}},
+    [CHAT_DEEPSEEK_V4] = {
+        "deepseek-v4", chat_render_v4, CHAT_THINKING_SWITCH_OFF,
+        {V31_TOKENS}, {CHAT_EOS}},
+    [CHAT_DEEPSEEK_V41] = {
+        "deepseek-v4.1", chat_render_v4, CHAT_THINKING_SWITCH_OFF,
+        {V31_TOKENS, CHAT_SYSTEM}, {CHAT_EOS}},
+    [CHAT_KIMI_K2] = {
+        "kimi-k2", chat_render_kimi, CHAT_THINKING_NEVER,
+        {KIMI_TOKENS}, {KIMI_ENDS}},
+    [CHAT_KIMI_K2_THINKING] = {
+        "kimi-k2-thinking", chat_render_kimi, CHAT_THINKING_MODEL,
+        {KIMI_TOKENS, CHAT_THINK, CHAT_THINK_END}, {KIMI_ENDS}},
+    [CHAT_MOONLIGHT] = {
+        "moonlight", chat_render_kimi, CHAT_THINKING_NEVER,
+        {KIMI_TOKENS}, {KIMI_ENDS}},
+    [CHAT_GLM_47] = {
+        "glm-4.7", chat_render_glm, CHAT_THINKING_SWITCH_ON,
+        {"[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", CHAT_THINK,
+         CHAT_THINK_END},
+        {"<|endoftext|>", "<|user|>", "<|observation|>"}},
+    [CHAT_CHATML] = {
+        "chatml", chat_render_chatml, CHAT_THINKING_NEVER,
+        {"<|im_start|>", "<|im_end|>"}, {"<|im_end|>"}},
 };
+/* clang-format on */
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 #define N_ENDS (sizeof(rows[0].end) / sizeof(rows[0].end[0]))
 

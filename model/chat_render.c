@@ -36,7 +36,7 @@ static void put(struct chat_render *r, const char *text, size_t len)
         return;
     if (!buf_add(&r->pending, text, len) ||
         (r->text != NULL && !buf_add(r->text, text, len))) {
-        err_set(r->err, ERR_USAGE, "the conversation is too long");
+        err_set(r->err, ERR_FAILED, "the conversation is too long");
         r->failed = true;
     }
 }
@@ -75,7 +75,7 @@ static void put_token(struct chat_render *r, const char *text)
     }
     tokens_add(r->out, id);
     if (r->text != NULL && !buf_add_text(r->text, text))
-        r->failed = !err_set(r->err, ERR_USAGE, "the conversation is too long");
+        r->failed = !err_set(r->err, ERR_FAILED, "the conversation is too long");
 }
 
 /* Where needle begins in text[0..len) for the first (or last) time; NULL: nowhere. */

@@ -28,8 +28,8 @@ struct step {
 
 struct pretok {
     const char *name;
-    int n_steps;
-    struct step step[PRETOK_MAX_STEPS];
+    const struct step *step;
+    size_t n_steps; /* at most PRETOK_MAX_STEPS */
     bool nfc, ignore_merges, bos;
 };
 
@@ -495,8 +495,8 @@ static bool find_llama3_word(const char *p, const char *end, struct span *match)
 /* ---- the table ---- */
 
 #define GPT2_REGEX                                                                     \
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| "                                    \
-    "?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|"                                     \
+    " ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define CASED_REGEX(number)                                                            \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" number               \
     "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -506,48 +506,56 @@ static bool find_llama3_word(const char *p, const char *end, struct span *match)
     "[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|"          \
     "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-/* clang-format off */
-#define V3_STEPS 3, {                                                                   \
-    {"\\p{N}{1,3}", find_three_numbers},                                                \
-    {"[一-龥぀-ゟ゠-ヿ]+", find_v3_cjk},                                              \
-    {V3_WORD_REGEX, find_v3_word}}
-#define LLM_STEPS 6, {                                                                  \
-    {"[\\r\\n]", find_newline},                                                         \
-    {NULL, find_llm_letters},                                                           \
-    {"\\s?[!-/:-~！-／：-～‘-‟　-。]+", find_llm_marks},                                \
-    {"\\s+$", find_space_at_end},                                                       \
-    {LLM_CJK_REGEX, find_llm_cjk},                                                      \
-    {"digits", find_digit}}
-#define CODER_STEPS 5, {                                                                \
-    {"[\\r\\n]", find_newline},                                                         \
-    {"\\s?\\p{L}+", find_letters},                                                      \
-    {"\\s?\\p{P}+", find_punctuation},                                                  \
-    {LLM_CJK_REGEX, find_llm_cjk},                                                      \
-    {"digits", find_digit}}
-#define QWEN2_STEPS 1, {{CASED_REGEX("\\p{N}"), find_qwen2_word}}
-#define LLAMA3_STEPS 1, {{CASED_REGEX("\\p{N}{1,3}"), find_llama3_word}}
-#define GPT2_STEPS 1, {{GPT2_REGEX, find_gpt2_word}}
-#define SMOLLM_STEPS 2, {{"digits", find_digit}, {GPT2_REGEX, find_gpt2_word}}
+static const struct step v3_steps[] = {
+    {"\\p{N}{1,3}", find_three_numbers},
+    {"[一-龥぀-ゟ゠-ヿ]+", find_v3_cjk},
+    {V3_WORD_REGEX, find_v3_word},
+};
+static const struct step llm_steps[] = {
+    {"[\\r\\n]", find_newline},
+    {NULL, find_llm_letters},
+    {"\\s?[!-/:-~！-／：-～‘-‟　-。]+", find_llm_marks},
+    {"\\s+$", find_space_at_end},
+    {LLM_CJK_REGEX, find_llm_cjk},
+    {"digits", find_digit},
+};
+static const struct step coder_steps[] = {
+    {"[\\r\\n]", find_newline},
+    {"\\s?\\p{L}+", find_letters},
+    {"\\s?\\p{P}+", find_punctuation},
+    {LLM_CJK_REGEX, find_llm_cjk},
+    {"digits", find_digit},
+};
+static const struct step qwen2_steps[] = {{CASED_REGEX("\\p{N}"), find_qwen2_word}};
+static const struct step llama3_steps[] = {
+    {CASED_REGEX("\\p{N}{1,3}"), find_llama3_word},
+};
+static const struct step gpt2_steps[] = {{GPT2_REGEX, find_gpt2_word}};
+static const struct step smollm_steps[] = {
+    {"digits", find_digit},
+    {GPT2_REGEX, find_gpt2_word},
+};
+
+#define STEPS(list) list, sizeof(list) / sizeof(list[0])
 
 /* The first name of each kind is the one that tokenizer.json leads to. */
 static const struct pretok pretoks[] = {
     /* name, steps, NFC, ignore_merges, BOS */
-    {"deepseek-v3", V3_STEPS, false, false, true},
-    {"joyai-llm", V3_STEPS, false, false, true},     /* V4 in GGUF */
-    {"hunyuan-dense", V3_STEPS, false, false, true},
-    {"deepseek-llm", LLM_STEPS, false, false, true},
-    {"deepseek-coder", CODER_STEPS, false, false, true},
-    {"qwen2", QWEN2_STEPS, true, false, false},
-    {"deepseek-r1-qwen", QWEN2_STEPS, true, false, true},
-    {"llama-bpe", LLAMA3_STEPS, false, true, true},
-    {"llama3", LLAMA3_STEPS, false, true, true},
-    {"llama-v3", LLAMA3_STEPS, false, true, true},
-    {"gpt-2", GPT2_STEPS, false, false, false},
-    {"gpt2", GPT2_STEPS, false, false, false},
-    {"default", GPT2_STEPS, false, false, false},
-    {"smollm", SMOLLM_STEPS, false, false, false},
+    {"deepseek-v3", STEPS(v3_steps), false, false, true},
+    {"joyai-llm", STEPS(v3_steps), false, false, true}, /* V4 in GGUF */
+    {"hunyuan-dense", STEPS(v3_steps), false, false, true},
+    {"deepseek-llm", STEPS(llm_steps), false, false, true},
+    {"deepseek-coder", STEPS(coder_steps), false, false, true},
+    {"qwen2", STEPS(qwen2_steps), true, false, false},
+    {"deepseek-r1-qwen", STEPS(qwen2_steps), true, false, true},
+    {"llama-bpe", STEPS(llama3_steps), false, true, true},
+    {"llama3", STEPS(llama3_steps), false, true, true},
+    {"llama-v3", STEPS(llama3_steps), false, true, true},
+    {"gpt-2", STEPS(gpt2_steps), false, false, false},
+    {"gpt2", STEPS(gpt2_steps), false, false, false},
+    {"default", STEPS(gpt2_steps), false, false, false},
+    {"smollm", STEPS(smollm_steps), false, false, false},
 };
-/* clang-format on */
 #define N_PRETOKS (sizeof(pretoks) / sizeof(pretoks[0]))
 
 const struct pretok *pretok_find(const char *name)
@@ -556,11 +564,6 @@ const struct pretok *pretok_find(const char *name)
         if (strcmp(pretoks[i].name, name) == 0)
             return &pretoks[i];
     return NULL;
-}
-
-const char *pretok_known(size_t i)
-{
-    return i < N_PRETOKS ? pretoks[i].name : NULL;
 }
 
 /* deepseek-llm's letters as tokenizer.json spells them: neighbours without a dash. */
@@ -590,7 +593,7 @@ static bool is_letters_regex(const char *regex)
 
 static bool has_steps(const struct pretok *p, const char *const *regex, size_t n)
 {
-    if ((size_t)p->n_steps != n)
+    if (p->n_steps != n)
         return false;
     for (size_t i = 0; i < n; i++) {
         const char *own = p->step[i].regex;
@@ -686,7 +689,7 @@ bool pretok_next(struct pretok_scan *s, const char **piece, size_t *len)
             continue;
         }
         part = next_part(s);
-        if (s->depth + 1 < s->pretok->n_steps) {
+        if ((size_t)s->depth + 1 < s->pretok->n_steps) {
             enter(s, s->depth + 1, part.at, part.end);
             continue;
         }

@@ -25,8 +25,6 @@ const struct pretok *pretok_find(const char *name);
 const struct pretok *pretok_find_steps(const char *const *regex, size_t n);
 
 const char *pretok_name(const struct pretok *p);
-/* Names that pretok_find knows, for messages; NULL beyond the last. */
-const char *pretok_known(size_t i);
 
 bool pretok_uses_nfc(const struct pretok *p); /* text is brought to NFC first */
 bool pretok_ignores_merges(

@@ -198,7 +198,7 @@ bool tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
     buf_init(&repaired, 3 * MAX_TEXT_BYTES);
     buf_init(&e.normal, 4 * MAX_TEXT_BYTES);
     if (len > MAX_TEXT_BYTES) {
-        err_set(err, ERR_USAGE, "the text is too long: %zu bytes (at most %zu)", len,
+        err_set(err, ERR_FAILED, "the text is too long: %zu bytes (at most %zu)", len,
                 MAX_TEXT_BYTES);
     } else if (utf8_is_valid(text, len)) {
         ok = encode_valid(&e, text, len, mode, err);
