@@ -17,6 +17,7 @@
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/path.h"
+#include "src/interrupt.h"
 #include "src/signals.h"
 
 enum {
@@ -406,6 +407,8 @@ static bool open_screen(struct app *app, struct err *err)
     opt.command = app_commands(&opt.n_command);
     if (!signals_open(ui_restore_terminal, err))
         return false;
+    if (app->opt->engine.path != NULL)
+        interrupt_guard_model(app->opt->engine.path, ui_restore_terminal);
     mem_on_failure(ui_restore_terminal);
     app->ui = ui_open(&opt, err);
     if (app->ui == NULL)

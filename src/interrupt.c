@@ -64,18 +64,24 @@ int interrupt_signal(void)
     return came;
 }
 
-static void model_is_gone(int signal_number)
+static void model_is_gone(int signal_number, siginfo_t *info, void *context)
 {
-    (void)signal_number;
+    (void)context;
     if (bus_restore != NULL)
         bus_restore();
+    if (info->si_code <= 0) { /* sent by somebody, not by the kernel for a read */
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+        return;
+    }
     (void)!write(STDERR_FILENO, bus_line, bus_line_len);
     _exit(EXIT_MODEL);
 }
 
 void interrupt_guard_model(const char *path, void (*restore)(void))
 {
-    struct sigaction action = {.sa_handler = model_is_gone};
+    struct sigaction action = {.sa_sigaction = model_is_gone,
+                               .sa_flags = (int)SA_SIGINFO};
     struct buf line;
 
     /* The whole line now: the handler may only write. */

@@ -197,6 +197,13 @@ static bool start_threads(struct pool *pool)
     sigset_t all, old;
 
     sigfillset(&all);
+    /* Faults of a thread kill the program at once where they are blocked; a model's file
+     * that is cut while it is mapped should end it with a message. */
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGABRT);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     while (pool->n_started < pool->n_threads - 1 &&
            pthread_create(&pool->thread[pool->n_started], NULL, thread_main, pool) == 0)
