@@ -137,8 +137,8 @@ static bool read_value(struct gguf_keys *keys, struct gguf_key *key,
 }
 
 /* Reads the name of the key; fills what for messages about its value. */
-static bool read_name(struct gguf_key *key, struct gguf_cursor *c, char what[128],
-                      struct err *err)
+static bool read_name(struct gguf_keys *keys, struct gguf_key *key,
+                      struct gguf_cursor *c, char what[128], struct err *err)
 {
     struct gguf_text name;
 
@@ -150,6 +150,11 @@ static bool read_name(struct gguf_key *key, struct gguf_cursor *c, char what[128
         return err_set(err, ERR_MODEL,
                        "%s: a name of %zu bytes is too long (%d at most)", what,
                        name.len, GGUF_MAX_KEY_BYTES);
+    keys->name_bytes += name.len;
+    if (keys->name_bytes > GGUF_MAX_KEYS_BYTES)
+        return err_set(err, ERR_MODEL,
+                       "%s: the names of the keys are too long (%d bytes)", what,
+                       GGUF_MAX_KEYS_BYTES);
     if (memchr(name.data, '\0', name.len) != NULL)
         return err_set(err, ERR_MODEL, "%s: its name has a NUL byte", what);
     key->name = mem_dup_n(name.data, name.len);
@@ -190,7 +195,7 @@ bool gguf_keys_read(struct gguf_keys *keys, struct gguf_cursor *c, size_t n,
         struct gguf_key *key = &keys->key[keys->n++];
 
         snprintf(what, sizeof(what), "key %zu", keys->n);
-        if (!read_name(key, c, what, err) || !read_value(keys, key, c, what, err))
+        if (!read_name(keys, key, c, what, err) || !read_value(keys, key, c, what, err))
             return false;
     }
     return index_keys(keys, err);

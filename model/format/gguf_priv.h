@@ -20,8 +20,9 @@
 enum {
     GGUF_MAX_KEYS = 1 << 16,
     GGUF_MAX_KEY_BYTES = 65535,
-    GGUF_MAX_STRINGS = 1 << 22, /* in all arrays of a file together */
-    GGUF_MAX_TENSORS = 1 << 18, /* of all parts together */
+    GGUF_MAX_KEYS_BYTES = 1 << 24, /* of all names of keys, which are copied */
+    GGUF_MAX_STRINGS = 1 << 22,    /* in all arrays of a file together */
+    GGUF_MAX_TENSORS = 1 << 18,    /* of all parts together */
     GGUF_MAX_NAME_BYTES = 63,
     GGUF_MAX_ALIGNMENT = 65536,
     GGUF_MAX_PARTS = 512,
@@ -80,7 +81,8 @@ struct gguf_keys {
     struct gguf_key *key; /* in file order */
     size_t n;
     struct gguf_index index;
-    size_t n_strings; /* in arrays so far */
+    size_t n_strings;  /* in arrays so far */
+    size_t name_bytes; /* of keys so far */
 };
 
 /* Reads n keys. On failure what was read stays for gguf_keys_release. */
