@@ -35,8 +35,9 @@ struct kv {
 struct backend {
     const struct backend_ops *ops;
     uint64_t weight_bytes_read;
-    float *row;  /* one row of any weight, dequantised */
-    float *gate; /* the widest FFN's inner values */
+    float *scratch; /* owns all of the following but expert */
+    float *row;     /* one row of any weight, dequantised */
+    float *gate;    /* the widest FFN's inner values */
     float *up;
     float *y;        /* [hidden] an expert's output */
     float *score;    /* [n_expert] */
@@ -234,16 +235,10 @@ static struct backend *ref_open(int n_threads, struct err *err)
 
 static void free_scratch(struct backend *be)
 {
-    free(be->row);
-    free(be->gate);
-    free(be->up);
-    free(be->y);
-    free(be->score);
+    free(be->scratch);
     free(be->expert);
-    free(be->weight);
-    free(be->query);
-    free(be->latent);
-    *be = (struct backend){.ops = be->ops, .weight_bytes_read = be->weight_bytes_read};
+    be->scratch = NULL;
+    be->expert = NULL;
 }
 
 static void ref_close(struct backend *be)
@@ -271,34 +266,58 @@ static int max_int(int a, int b)
     return a > b ? a : b;
 }
 
+/* The longest row of any weight. */
+static int widest_row(const struct weights *w)
+{
+    int widest = max_int(w->embed.n_in, w->head.n_in);
+
+    for (int i = 0; i < w->n_layer; i++) {
+        const struct layer *l = &w->layer[i];
+        const struct weight *all[] = {
+            &l->q,         &l->k,          &l->v,        &l->q_a,        &l->q_b,
+            &l->kv_a,      &l->k_b,        &l->v_b,      &l->out,        &l->gate,
+            &l->up,        &l->down,       &l->router,   &l->gate_exps,  &l->up_exps,
+            &l->down_exps, &l->gate_shexp, &l->up_shexp, &l->down_shexp,
+        };
+
+        for (size_t j = 0; j < sizeof(all) / sizeof(all[0]); j++)
+            widest = max_int(widest, all[j]->n_in);
+    }
+    return widest;
+}
+
+/* n floats out of one allocation. */
+static float *carve(float **at, int n)
+{
+    float *p = *at;
+
+    *at += n;
+    return p;
+}
+
 static bool ref_adopt(struct backend *be, struct weights *w, const struct shape *shape,
                       struct err *err)
 {
-    int inner =
-        max_int(shape->ffn, max_int(1, shape->n_expert_shared) * shape->ffn_expert);
-    int heads = shape->n_head * max_int(shape->head_dim, shape->v_dim);
-    int n_in = max_int(max_int(shape->hidden, heads), max_int(inner, shape->q_rank));
-    int n_used = max_int(1, shape->n_expert_used);
-    int latent = max_int(1, shape->kv_rank);
-    const char *what = "the reference back end";
+    int row = widest_row(w);
+    int shared = shape->n_expert_shared * shape->ffn_expert;
+    int inner = max_int(shape->ffn, max_int(shape->ffn_expert, shared));
+    int query = shape->kv_rank + shape->rope_dim;
+    int n = row + 2 * inner + shape->hidden + shape->n_expert + shape->n_expert_used +
+            query + shape->kv_rank;
+    float *at = mem_try((size_t)n, sizeof(float), "the reference back end", err);
 
-    (void)w;
-    n_in = max_int(n_in, max_int(shape->kv_rank, shape->nope_dim));
-    be->row = mem_try((size_t)n_in, sizeof(float), what, err);
-    be->gate = mem_try((size_t)max_int(1, inner), sizeof(float), what, err);
-    be->up = mem_try((size_t)max_int(1, inner), sizeof(float), what, err);
-    be->y = mem_try((size_t)shape->hidden, sizeof(float), what, err);
-    be->score = mem_try((size_t)max_int(1, shape->n_expert), sizeof(float), what, err);
-    be->expert = mem_try((size_t)n_used, sizeof(int32_t), what, err);
-    be->weight = mem_try((size_t)n_used, sizeof(float), what, err);
-    be->query = mem_try((size_t)(latent + shape->rope_dim), sizeof(float), what, err);
-    be->latent = mem_try((size_t)latent, sizeof(float), what, err);
-    if (be->row == NULL || be->gate == NULL || be->up == NULL || be->y == NULL ||
-        be->score == NULL || be->expert == NULL || be->weight == NULL ||
-        be->query == NULL || be->latent == NULL) {
-        free_scratch(be);
+    if (at == NULL)
         return false;
-    }
+    be->scratch = at;
+    be->row = carve(&at, row);
+    be->gate = carve(&at, inner);
+    be->up = carve(&at, inner);
+    be->y = carve(&at, shape->hidden);
+    be->score = carve(&at, shape->n_expert);
+    be->weight = carve(&at, shape->n_expert_used);
+    be->query = carve(&at, query);
+    be->latent = carve(&at, shape->kv_rank);
+    be->expert = mem_array((size_t)shape->n_expert_used + 1, sizeof(*be->expert));
     return true;
 }
 
