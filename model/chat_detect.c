@@ -79,12 +79,11 @@ static bool is_alnum(char c)
 static bool named(const char *name, const char *word)
 {
     size_t len = strlen(word);
+    size_t n = name == NULL ? 0 : strlen(name);
 
-    if (name == NULL)
-        return false;
-    for (const char *p = name; strlen(p) >= len; p++)
-        if (strncasecmp(p, word, len) == 0 && (p == name || !is_alnum(p[-1])) &&
-            !is_alnum(p[len]))
+    for (size_t i = 0; i + len <= n; i++)
+        if (strncasecmp(name + i, word, len) == 0 &&
+            (i == 0 || !is_alnum(name[i - 1])) && !is_alnum(name[i + len]))
             return true;
     return false;
 }

@@ -146,6 +146,13 @@ struct tokenizer *vocabulary_with_added(const char *name)
     return t;
 }
 
+void vocabulary_model(const char *model, const char *file, char out[200])
+{
+    snprintf(out, 200, "tokenizer/models/%s/%s", model, file);
+    if (test_data(out) == NULL)
+        snprintf(out, 200, "%s/%s", model, file);
+}
+
 cJSON *vocabulary_json(const char *name, bool *missing)
 {
     const char *path = test_fixture(name);

@@ -21,6 +21,10 @@ struct tokenizer *vocabulary_open(const char *name, bool *missing);
  * to it. NULL when it is not there; failures are counted. */
 struct tokenizer *vocabulary_with_added(const char *name);
 
+/* Where a model of the fixtures is, or one of its files ("v3", "tokenizer_cases.json"):
+ * some have their tokenizers copied below tests/data. */
+void vocabulary_model(const char *model, const char *file, char out[200]);
+
 /* The JSON of a fixture; NULL when it is not there (*missing) or broken. */
 cJSON *vocabulary_json(const char *name, bool *missing);
 

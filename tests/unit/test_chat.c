@@ -277,7 +277,8 @@ static void model_chats(void)
     int n = 0;
 
     for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
-        char file[100];
+        char file[200];
+        char folder[200];
         bool missing;
         bool guessed;
         cJSON *json;
@@ -285,10 +286,11 @@ static void model_chats(void)
         enum chat_format format;
         const cJSON *item;
 
-        snprintf(file, sizeof(file), "%s/tokenizer_cases.json", models[i]);
+        vocabulary_model(models[i], "tokenizer_cases.json", file);
+        vocabulary_model(models[i], "", folder);
         json = vocabulary_json(file, &missing);
         if (json != NULL)
-            t = vocabulary_open(models[i], &missing);
+            t = vocabulary_open(folder, &missing);
         if (t == NULL) {
             cJSON_Delete(json);
             continue;

@@ -188,12 +188,14 @@ static void models(void)
     int n = 0;
 
     for (size_t i = 0; i < sizeof(model) / sizeof(model[0]); i++) {
-        char cases[100];
-        char file[100];
+        char cases[200];
+        char folder[200];
+        char file[200];
 
-        snprintf(cases, sizeof(cases), "%s/tokenizer_cases.json", model[i].cases);
-        snprintf(file, sizeof(file), "%s/%s", model[i].cases, model[i].vocabulary);
-        n += check_source(cases, model[i].cases, true);
+        vocabulary_model(model[i].cases, "tokenizer_cases.json", cases);
+        vocabulary_model(model[i].cases, "", folder);
+        vocabulary_model(model[i].cases, model[i].vocabulary, file);
+        n += check_source(cases, folder, true);
         n += check_source(cases, file, true);
     }
     if (n == 0)
@@ -373,7 +375,7 @@ static void long_runs(void)
     static const char *const files[] = {
         "tokenizer/mini/mini-v3.gguf", "tokenizer/mini/mini-llm.gguf",
         "tokenizer/mini/mini-coder.gguf", "tokenizer/mini/mini-llama3.gguf",
-        "qwen2/model-f16.gguf"};
+        "tokenizer/models/qwen2"};
 
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         bool missing;
