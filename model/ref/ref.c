@@ -266,24 +266,13 @@ static int max_int(int a, int b)
     return a > b ? a : b;
 }
 
-/* The longest row of any weight. */
-static int widest_row(const struct weights *w)
+/* The longest row of any weight of this shape. */
+static int widest_row(const struct shape *s, int inner)
 {
-    int widest = max_int(w->embed.n_in, w->head.n_in);
+    int heads = s->n_head * max_int(s->head_dim, s->v_dim);
+    int widest = max_int(max_int(s->hidden, heads), max_int(inner, s->q_rank));
 
-    for (int i = 0; i < w->n_layer; i++) {
-        const struct layer *l = &w->layer[i];
-        const struct weight *all[] = {
-            &l->q,         &l->k,          &l->v,        &l->q_a,        &l->q_b,
-            &l->kv_a,      &l->k_b,        &l->v_b,      &l->out,        &l->gate,
-            &l->up,        &l->down,       &l->router,   &l->gate_exps,  &l->up_exps,
-            &l->down_exps, &l->gate_shexp, &l->up_shexp, &l->down_shexp,
-        };
-
-        for (size_t j = 0; j < sizeof(all) / sizeof(all[0]); j++)
-            widest = max_int(widest, all[j]->n_in);
-    }
-    return widest;
+    return max_int(widest, max_int(s->kv_rank, s->nope_dim));
 }
 
 /* n floats out of one allocation. */
@@ -298,14 +287,15 @@ static float *carve(float **at, int n)
 static bool ref_adopt(struct backend *be, struct weights *w, const struct shape *shape,
                       struct err *err)
 {
-    int row = widest_row(w);
     int shared = shape->n_expert_shared * shape->ffn_expert;
     int inner = max_int(shape->ffn, max_int(shape->ffn_expert, shared));
+    int row = widest_row(shape, inner);
     int query = shape->kv_rank + shape->rope_dim;
     int n = row + 2 * inner + shape->hidden + shape->n_expert + shape->n_expert_used +
             query + shape->kv_rank;
     float *at = mem_try((size_t)n, sizeof(float), "the reference back end", err);
 
+    (void)w;
     if (at == NULL)
         return false;
     be->scratch = at;
