@@ -12,6 +12,7 @@
  */
 #include "config.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "model/cpu/kernels_x86.h"
@@ -573,16 +574,21 @@ static void quantize(const float *x, int n, unsigned char *record)
     for (int i = 0, b = 0; i < n_pad; i += 32, b++) {
         __m256 v[4];
         __m256i q[4];
+        __m256i keep;
         float max;
         int first, second;
 
         load32(x + i, n - i < 0 ? 0 : n - i, v);
         max = magnitude(v);
         scale[b] = max < 1e-30f ? 0 : max / 127.0f;
+        /* of damaged rows the scale alone is not finite: the integers stay in range */
+        keep = _mm256_set1_epi32(max <= FLT_MAX ? -1 : 0);
         UNROLL
-        for (int j = 0; j < 4; j++)
+        for (int j = 0; j < 4; j++) {
             q[j] = _mm256_cvtps_epi32(
                 _mm256_mul_ps(v[j], _mm256_set1_ps(max < 1e-30f ? 0 : 127.0f / max)));
+            q[j] = _mm256_and_si256(q[j], keep);
+        }
         _mm256_storeu_si256((__m256i *)(void *)(record + i), bytes_of(q));
         first = sum_int(_mm256_add_epi32(q[0], q[1]));
         second = sum_int(_mm256_add_epi32(q[2], q[3]));

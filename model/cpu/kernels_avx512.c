@@ -13,6 +13,7 @@
  */
 #include "config.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "model/cpu/kernels_x86.h"
@@ -569,8 +570,10 @@ static void quantize(const float *x, int n, unsigned char *record)
             _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(v0), _mm512_abs_ps(v1))) +
             _mm512_reduce_add_ps(zero);
         __m512 inverse = _mm512_set1_ps(max < 1e-30f ? 0 : 127.0f / max);
-        __m512i q0 = _mm512_cvtps_epi32(_mm512_mul_ps(v0, inverse));
-        __m512i q1 = _mm512_cvtps_epi32(_mm512_mul_ps(v1, inverse));
+        /* then the scale alone carries it on, and the integers stay in range */
+        __mmask16 keep = max <= FLT_MAX ? 0xffff : 0;
+        __m512i q0 = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(v0, inverse));
+        __m512i q1 = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(v1, inverse));
         int first = _mm512_reduce_add_epi32(q0), second = _mm512_reduce_add_epi32(q1);
 
         _mm_storeu_si128((__m128i *)(void *)(record + i), _mm512_cvtsepi32_epi8(q0));
