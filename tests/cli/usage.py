@@ -1,9 +1,9 @@
 """Options, numbers, help: everything that is settled before a model is looked at."""
 from hadal_cli import check, equal, main, tiny
 
-COMMANDS = ["run", "list", "show", "search", "log", "tokenize", "detokenize", "render",
-            "logits", "perplexity", "bench", "doctor", "help"]
-LATER = ["pull", "rm", "export", "import", "quantize"]
+COMMANDS = ["run", "list", "show", "search", "log", "export", "import", "tokenize",
+            "detokenize", "render", "logits", "perplexity", "bench", "doctor", "help"]
+LATER = ["pull", "rm", "quantize"]
 
 
 def test_help_of_everything(h):
