@@ -46,17 +46,14 @@ static bool thread_scratch_init(struct thread_scratch *t, struct err *err)
     const size_t r = PANEL_ROWS_MAX;
     const size_t q = r * PANEL_K, scales = r * (PANEL_K / 16) * sizeof(float);
     const size_t f32 = r * PANEL_K_F32 * sizeof(float);
-    unsigned char *at = mem_try(1, 2 * q + 4 * scales + f32, "unpacked weights", err);
+    unsigned char *at = mem_try(1, q + 2 * scales + f32, "unpacked weights", err);
 
     if (at == NULL)
         return false;
     t->memory = at;
     t->panel.q = carve(&at, q);
-    t->panel.rows = carve(&at, q);
     t->panel.scale = carve(&at, scales);
     t->panel.min = carve(&at, scales);
-    t->panel.row_scale = carve(&at, scales);
-    t->panel.row_min = carve(&at, scales);
     t->panel_f32 = carve(&at, f32);
     return true;
 }

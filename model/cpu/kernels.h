@@ -77,16 +77,15 @@ static inline size_t act_record_bytes(int n_pad)
 }
 
 /* Unpacked rows of a quantised weight, of R = panel_rows rows, for columns k0..k1.
- * Element [k] of row r is scale * (q - offset) or scale * q + min; what q is and which
- * arrays are used is between the `pack` and `gemm` of one table (`kind`). */
+ * Element [k] of row r is scale * (q - offset) or scale * q + min; the order of the
+ * arrays, and which are used, is between the `pack` and `gemm` of one table (`kind`).
+ */
 struct panel {
     int kind;
-    int k0, k1;                 /* multiples of 32; k1 - k0 <= PANEL_K */
-    uint8_t *q;                 /* [(k1-k0)/4][R][4] */
-    float *scale;               /* [(k1-k0)/16 or /32][R] */
-    float *min;                 /* the same */
-    uint8_t *rows;              /* [R][PANEL_K], for the unpacking itself */
-    float *row_scale, *row_min; /* [R][PANEL_K/16] */
+    int k0, k1;   /* multiples of 32; k1 - k0 <= PANEL_K */
+    uint8_t *q;   /* (k1-k0) * R, with room for PANEL_K * R */
+    float *scale; /* (k1-k0)/16 or /32 * R, with room for PANEL_K/16 * R */
+    float *min;   /* the same */
 };
 
 /* y[r] = sum over i of w[r][i] * a[i] for n_rows rows; `a` has one row. */

@@ -160,37 +160,47 @@ static void transpose8(const uint32_t *in, size_t in_stride, int n, uint32_t *ou
     }
 }
 
+/* 8 rows of a group, into a strip of the panel: q [64][8][4], scale and min [8 or
+ * 16][R]. n: elements of the group that there are. */
+ALWAYS_INLINE void pack_group(enum tensor_type type, const struct x86_unpacked *rows,
+                              int n, uint8_t *q, float *scale, float *min)
+{
+    const size_t stride = sizeof(*rows) / sizeof(uint32_t);
+
+    transpose8((const uint32_t *)(const void *)rows->q, stride, n / 4,
+               (uint32_t *)(void *)q, 8);
+    if (x86_is_narrow(type)) {
+        transpose8((const uint32_t *)(const void *)rows->scale, stride, 16,
+                   (uint32_t *)(void *)scale, R);
+        transpose8((const uint32_t *)(const void *)rows->min, stride, 16,
+                   (uint32_t *)(void *)min, R);
+    } else {
+        transpose8((const uint32_t *)(const void *)rows->scale, stride, 8,
+                   (uint32_t *)(void *)scale, R);
+        transpose8((const uint32_t *)(const void *)(rows->scale + 8), stride, 8,
+                   (uint32_t *)(void *)min, R);
+    }
+}
+
 ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t row_bytes,
                         int n_rows, struct panel *p)
 {
-    const int step = x86_is_narrow(type) ? 16 : 32; /* elements of a scale */
-    const int n = p->k1 - p->k0, n_scales = n / step;
-    const size_t row_scales = PANEL_K / 16;
+    const int n_scales = x86_is_narrow(type) ? 16 : 8; /* of a group */
+    struct x86_unpacked rows[8];
 
     p->kind = x86_is_signed(type) ? PANEL_SIGNED
                                   : (x86_is_narrow(type) ? PANEL_NARROW : PANEL_WIDE);
-    for (int r = 0; r < R; r++) {
-        uint8_t *q = p->rows + (size_t)r * PANEL_K;
-        float *scale = p->row_scale + (size_t)r * row_scales;
-        float *min = p->row_min + (size_t)r * row_scales;
+    for (int r = 0; r < n_rows; r += 8) {
+        int n = n_rows - r < 8 ? n_rows - r : 8;
+        const unsigned char *first = w + (size_t)r * row_bytes;
+        uint8_t *q = p->q + r * (p->k1 - p->k0);
 
-        if (r < n_rows) {
-            x86_unpack_row(type, w + (size_t)r * row_bytes, p->k0, p->k1, q, scale,
-                           min);
-        } else {
-            memset(q, 0, (size_t)n);
-            memset(scale, 0, (size_t)n_scales * sizeof(float));
-            memset(min, 0, (size_t)n_scales * sizeof(float));
+        memset(rows + n, 0, (size_t)(8 - n) * sizeof(rows[0]));
+        for (int k = p->k0, g = 0; k < p->k1; k += GROUP, g++, q += GROUP * 8) {
+            x86_unpack_rows(type, first, row_bytes, n, k, p->k1, rows);
+            pack_group(type, rows, p->k1 - k < GROUP ? p->k1 - k : GROUP, q,
+                       p->scale + g * n_scales * R + r, p->min + g * n_scales * R + r);
         }
-    }
-    for (int r = 0; r < R; r += 8) {
-        size_t row = (size_t)r;
-        transpose8((const uint32_t *)(const void *)(p->rows + row * PANEL_K),
-                   PANEL_K / 4, n / 4, (uint32_t *)(void *)(p->q + row * (size_t)n), 8);
-        transpose8((const uint32_t *)(const void *)(p->row_scale + row * row_scales),
-                   row_scales, n_scales, (uint32_t *)(void *)(p->scale + r), R);
-        transpose8((const uint32_t *)(const void *)(p->row_min + row * row_scales),
-                   row_scales, n_scales, (uint32_t *)(void *)(p->min + r), R);
     }
 }
 

@@ -168,72 +168,68 @@ ALWAYS_INLINE void transpose_square(__m512i r[16])
     }
 }
 
-/* Transposes 16 x n 32-bit words; reads whole groups of 16. in: rows in_stride words
- * apart; out: [n][R], 16 columns written. */
-static void transpose16(const uint32_t *in, size_t in_stride, int n, uint32_t *out)
+/* 16 rows of 16 words each, in_stride words apart, to 16 columns of out [16][R]. `by`
+ * is added to every byte. */
+ALWAYS_INLINE void transpose16(const void *in, size_t in_stride, __m512i by, void *out)
 {
-    for (int i = 0; i < n; i += 16) {
-        __m512i r[16];
-        int n_out = n - i < 16 ? n - i : 16;
+    const uint32_t *from = in;
+    uint32_t *to = out;
+    __m512i r[16];
 
-        UNROLL
-        for (int j = 0; j < 16; j++)
-            r[j] = _mm512_loadu_si512(in + (size_t)j * in_stride + i);
-        transpose_square(r);
-        if (n_out == 16) {
-            UNROLL
-            for (int j = 0; j < 16; j++)
-                _mm512_storeu_si512(out + (size_t)(i + j) * R, r[j]);
-        } else {
-            for (int j = 0; j < n_out; j++)
-                _mm512_storeu_si512(out + (size_t)(i + j) * R, r[j]);
-        }
-    }
+    UNROLL
+    for (int j = 0; j < 16; j++)
+        r[j] = _mm512_add_epi8(_mm512_loadu_si512(from + (size_t)j * in_stride), by);
+    transpose_square(r);
+    UNROLL
+    for (int j = 0; j < 16; j++)
+        _mm512_storeu_si512(to + j * R, r[j]);
 }
 
-/* Codes of a row with an offset of 128 instead of their own. */
-ALWAYS_INLINE void offset_codes(enum tensor_type type, uint8_t *q, int n)
+/* 16 rows of a group, into columns of the panel: q [64][R][4], scale and min [8 or
+ * 16][R]. What lies behind the end of a row comes along; there is room for it. */
+ALWAYS_INLINE void pack_group(enum tensor_type type, const struct x86_unpacked *rows,
+                              uint8_t *q, float *scale, float *min)
 {
-    const __m512i by = _mm512_set1_epi8((char)(128 - x86_offset(type)));
+    const size_t stride = sizeof(*rows) / sizeof(uint32_t);
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i by =
+        x86_has_min(type) ? zero : _mm512_set1_epi8((char)(128 - x86_offset(type)));
+    float both[16][R];
 
-    for (int i = 0; i < n; i += 64)
-        _mm512_storeu_si512(q + i, _mm512_add_epi8(_mm512_loadu_si512(q + i), by));
+    for (int k = 0; k < GROUP; k += 64)
+        transpose16(rows->q + k, stride, by, q + k * R);
+    if (x86_is_narrow(type)) {
+        transpose16(rows->scale, stride, zero, scale);
+        if (x86_has_min(type))
+            transpose16(rows->min, stride, zero, min);
+        return;
+    }
+    transpose16(rows->scale, stride, zero, both);
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        _mm512_storeu_ps(scale + i * R, _mm512_loadu_ps(both[i]));
+        _mm512_storeu_ps(min + i * R, _mm512_loadu_ps(both[8 + i]));
+    }
 }
 
 ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t row_bytes,
                         int n_rows, struct panel *p)
 {
-    const int step = x86_is_narrow(type) ? 16 : 32; /* elements of a scale */
-    const int n = p->k1 - p->k0, n_scales = n / step;
-    const size_t row_scales = PANEL_K / 16;
+    const int n_scales = x86_is_narrow(type) ? 16 : 8; /* of a group */
+    struct x86_unpacked rows[16];
 
     p->kind =
         (x86_is_narrow(type) ? PANEL_NARROW : 0) | (x86_has_min(type) ? PANEL_MIN : 0);
-    for (int r = 0; r < R; r++) {
-        uint8_t *q = p->rows + (size_t)r * PANEL_K;
-        float *scale = p->row_scale + (size_t)r * row_scales;
-        float *min = p->row_min + (size_t)r * row_scales;
-
-        if (r < n_rows) {
-            x86_unpack_row(type, w + (size_t)r * row_bytes, p->k0, p->k1, q, scale,
-                           min);
-            if (!x86_has_min(type))
-                offset_codes(type, q, n);
-        } else {
-            memset(q, 0, (size_t)n);
-            memset(scale, 0, (size_t)n_scales * sizeof(float));
-            memset(min, 0, (size_t)n_scales * sizeof(float));
-        }
-    }
     for (int r = 0; r < R; r += 16) {
-        size_t row = (size_t)r;
-        transpose16((const uint32_t *)(const void *)(p->rows + row * PANEL_K),
-                    PANEL_K / 4, n / 4, (uint32_t *)(void *)p->q + r);
-        transpose16((const uint32_t *)(const void *)(p->row_scale + row * row_scales),
-                    row_scales, n_scales, (uint32_t *)(void *)p->scale + r);
-        if (x86_has_min(type))
-            transpose16((const uint32_t *)(const void *)(p->row_min + row * row_scales),
-                        row_scales, n_scales, (uint32_t *)(void *)p->min + r);
+        int n = n_rows - r < 0 ? 0 : n_rows - r < 16 ? n_rows - r : 16;
+        const unsigned char *first = w + (size_t)r * row_bytes;
+
+        memset(rows + n, 0, (size_t)(16 - n) * sizeof(rows[0]));
+        for (int k = p->k0, g = 0; k < p->k1; k += GROUP, g++) {
+            x86_unpack_rows(type, first, row_bytes, n, k, p->k1, rows);
+            pack_group(type, rows, p->q + (size_t)(g * GROUP * R + 4 * r),
+                       p->scale + g * n_scales * R + r, p->min + g * n_scales * R + r);
+        }
     }
 }
 
@@ -479,18 +475,18 @@ ALWAYS_INLINE void pack_f32_quantised(enum tensor_type type, const unsigned char
                                       float *panel)
 {
     const struct quant_type *t = quant_find(type);
-    float chunk[16][GROUP];
+    float row[GROUP];
 
-    for (int r = 0; r < R; r += 16)
+    for (int r = 0; r < R; r++)
         for (int k = k0; k < k1; k += GROUP) {
             int n = k1 - k < GROUP ? k1 - k : GROUP;
+            float *out = panel + (size_t)(k - k0) * R + r;
 
-            memset(chunk, 0, sizeof(chunk));
-            for (int i = 0; i < 16 && r + i < n_rows; i++)
-                t->to_f32(w + (size_t)(r + i) * row_bytes + quant_row_bytes(t, k),
-                          chunk[i], n);
-            transpose16((const uint32_t *)(const void *)chunk, GROUP, n,
-                        (uint32_t *)(void *)(panel + (size_t)(k - k0) * R + r));
+            memset(row, 0, sizeof(row));
+            if (r < n_rows)
+                t->to_f32(w + (size_t)r * row_bytes + quant_row_bytes(t, k), row, n);
+            for (int i = 0; i < n; i++)
+                out[(size_t)i * R] = row[i];
         }
 }
 

@@ -140,17 +140,22 @@ ALWAYS_INLINE __m256i x86_nibbles(const uint8_t *qs)
 /* 32 bits to 32 bytes, 16 where the bit is set. */
 ALWAYS_INLINE __m256i x86_fifth_bits(const uint8_t *qh)
 {
+    uint32_t bits;
+
+    memcpy(&bits, qh, sizeof(bits));
+#if defined(__AVX512BW__)
+    return _mm256_maskz_set1_epi8(bits, 16);
+#else
     const __m256i spread =
         _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2,
                          2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
     const __m256i each = _mm256_set1_epi64x((long long)0x8040201008040201ULL);
-    uint32_t bits;
     __m256i x;
 
-    memcpy(&bits, qh, sizeof(bits));
     x = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread);
     x = _mm256_cmpeq_epi8(_mm256_and_si256(x, each), each);
     return _mm256_and_si256(x, _mm256_set1_epi8(16));
+#endif
 }
 
 ALWAYS_INLINE __m256i x86_iq4_values(__m256i nibbles)
@@ -388,41 +393,47 @@ ALWAYS_INLINE const unsigned char *x86_group(enum tensor_type type,
     return copy;
 }
 
-/* All elements of columns k0..k1 of a row: codes to q, scales and minima (narrow: of
- * 16, wide: of 32) to the arrays. Writes up to a whole group past the end. */
-ALWAYS_INLINE void x86_unpack_row(enum tensor_type type, const unsigned char *row,
-                                  int k0, int k1, uint8_t *q, float *scale, float *min)
+/* A group of one row, unpacked. Wide types: 8 scales, then 8 minima in `scale`. */
+struct x86_unpacked {
+    _Alignas(64) uint8_t q[GROUP + 64]; /* 64: rows of an array of these must not all
+                                           lie in the same set of the cache */
+    float scale[16], min[16];
+};
+
+ALWAYS_INLINE void x86_unpack(enum tensor_type type, const unsigned char *group,
+                              struct x86_unpacked *out)
+{
+    UNROLL
+    for (int j = 0; j < 8; j++)
+        _mm256_store_si256((__m256i *)(void *)(out->q + 32 * j),
+                           x86_codes(type, group, j));
+    if (x86_is_narrow(type)) {
+        struct x86_scales16 s = x86_scales16(type, group);
+        __m256 unit[2];
+
+        x86_min16(unit, s.scale, -s.factor);
+        _mm256_storeu_ps(out->scale, unit[0]);
+        _mm256_storeu_ps(out->scale + 8, unit[1]);
+        _mm256_storeu_ps(out->min, s.min[0]);
+        _mm256_storeu_ps(out->min + 8, s.min[1]);
+    } else {
+        struct x86_scales32 s = x86_scales32(type, group);
+
+        _mm256_storeu_ps(out->scale, s.scale);
+        _mm256_storeu_ps(out->scale + 8, s.min);
+    }
+}
+
+/* The group of columns k.. (up to k1) of n rows. */
+ALWAYS_INLINE void x86_unpack_rows(enum tensor_type type, const unsigned char *w,
+                                   size_t row_bytes, int n, int k, int k1,
+                                   struct x86_unpacked *out)
 {
     unsigned char copy[8 * sizeof(struct block_q8_0)];
 
-    row += (size_t)(k0 / GROUP) * x86_group_bytes(type);
-    for (int k = k0; k < k1; k += GROUP, row += x86_group_bytes(type), q += GROUP) {
-        const unsigned char *group = x86_group(type, row, k1 - k, copy);
-
-        UNROLL
-        for (int j = 0; j < 8; j++)
-            _mm256_storeu_si256((__m256i *)(void *)(q + 32 * j),
-                                x86_codes(type, group, j));
-        if (x86_is_narrow(type)) {
-            struct x86_scales16 s = x86_scales16(type, group);
-            __m256 unit[2];
-
-            x86_min16(unit, s.scale, -s.factor);
-            _mm256_storeu_ps(scale, unit[0]);
-            _mm256_storeu_ps(scale + 8, unit[1]);
-            _mm256_storeu_ps(min, s.min[0]);
-            _mm256_storeu_ps(min + 8, s.min[1]);
-            scale += 16;
-            min += 16;
-        } else {
-            struct x86_scales32 s = x86_scales32(type, group);
-
-            _mm256_storeu_ps(scale, s.scale);
-            _mm256_storeu_ps(min, s.min);
-            scale += 8;
-            min += 8;
-        }
-    }
+    w += (size_t)(k / GROUP) * x86_group_bytes(type);
+    for (int r = 0; r < n; r++, w += row_bytes)
+        x86_unpack(type, x86_group(type, w, k1 - k, copy), &out[r]);
 }
 
 /* Runs X(type) for each quantised type. */

@@ -179,22 +179,16 @@ static struct panel panel_open(int rows)
     struct panel p = {0};
 
     p.q = mem_try(r, PANEL_K, "panel", NULL);
-    p.rows = mem_try(r, PANEL_K, "panel", NULL);
     p.scale = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
     p.min = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
-    p.row_scale = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
-    p.row_min = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
     return p;
 }
 
 static void panel_release(struct panel *p)
 {
     free(p->q);
-    free(p->rows);
     free(p->scale);
     free(p->min);
-    free(p->row_scale);
-    free(p->row_min);
 }
 
 /* The product by panels of at most `width` columns, onto ones that are taken off. */
