@@ -26,13 +26,13 @@ enum {
 };
 
 /* Rows of activations, each [n_in]. x: float rows, x_stride floats apart. q: quantised
- * rows, q_stride bytes apart (or NULL); each is one record of six arrays,
+ * rows, q_stride bytes apart (or NULL); each is one record of five arrays,
  *
- *   int8_t  q[n_pad]          value = scale * q
- *   float   scale[n_pad/32]
- *   float   sum32[n_pad/32]   scale * sum of q: what a weight's minimum multiplies
- *   float   sum16[n_pad/16]
- *   int32_t bias32[n_pad/32]  -128 * sum of q: undoes an offset of 128 of codes
+ *   int8_t  q[n_pad]            value = scale * q
+ *   float   pair[n_pad/256][2][8]  8 scales of 32 values each; 8 times scale * sum of
+ *                               q, which a weight's minimum is multiplied with
+ *   float   sum16[n_pad/16]     the same sums of 16 values
+ *   int32_t bias32[n_pad/32]    -128 * sum of q: undoes an offset of 128 of codes
  *   int32_t bias16[n_pad/16]
  *
  * with n_pad = n_in rounded up to ACT_PAD. */
@@ -49,15 +49,13 @@ static inline int act_padded(int n_in)
     return (n_in + ACT_PAD - 1) / ACT_PAD * ACT_PAD;
 }
 
-/* Offsets of the arrays of a record, in bytes. */
-static inline size_t act_at_scale(int n_pad)
+/* Offsets in a record, in bytes. Of the scale of block `block` (of 32); its sum is 8
+ * floats behind. */
+static inline size_t act_at_pair(int n_pad, int block)
 {
-    return (size_t)n_pad;
+    return (size_t)n_pad + sizeof(float) * (size_t)(block / 8 * 16 + block % 8);
 }
-static inline size_t act_at_sum32(int n_pad)
-{
-    return (size_t)n_pad / 8 * 9;
-}
+/* Of the other arrays' beginnings. */
 static inline size_t act_at_sum16(int n_pad)
 {
     return (size_t)n_pad / 8 * 10;

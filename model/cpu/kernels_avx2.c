@@ -63,25 +63,25 @@ ALWAYS_INLINE __m256i scale_pair(__m256i scales, int j)
 
 /* One group's part of a row: n_blocks blocks of 32, sums by lane in sum[2]. */
 ALWAYS_INLINE void add_group(enum tensor_type type, const unsigned char *group,
-                             int n_blocks, const unsigned char *q, const float *a_scale,
-                             const float *a_sum32, const float *a_sum16, __m256 sum[2])
+                             int n_blocks, const unsigned char *q, const float *pair,
+                             const float *sum16, __m256 sum[2])
 {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i integer = ones;
     float scale[8];
-    __m256 s = _mm256_loadu_ps(a_scale);
+    __m256 s = _mm256_loadu_ps(pair);
 
     if (x86_is_narrow(type)) {
         struct x86_scales16 w = x86_scales16(type, group);
         integer = w.scale;
         s = _mm256_mul_ps(s, _mm256_set1_ps(w.factor));
-        sum[0] = _mm256_fmadd_ps(w.min[0], _mm256_loadu_ps(a_sum16), sum[0]);
-        sum[1] = _mm256_fmadd_ps(w.min[1], _mm256_loadu_ps(a_sum16 + 8), sum[1]);
+        sum[0] = _mm256_fmadd_ps(w.min[0], _mm256_loadu_ps(sum16), sum[0]);
+        sum[1] = _mm256_fmadd_ps(w.min[1], _mm256_loadu_ps(sum16 + 8), sum[1]);
     } else {
         struct x86_scales32 w = x86_scales32(type, group);
         s = _mm256_mul_ps(s, w.scale);
         if (!x86_is_signed(type))
-            sum[0] = _mm256_fmadd_ps(w.min, _mm256_loadu_ps(a_sum32), sum[0]);
+            sum[0] = _mm256_fmadd_ps(w.min, _mm256_loadu_ps(pair + 8), sum[0]);
     }
     _mm256_storeu_ps(scale, s);
     UNROLL
@@ -99,8 +99,7 @@ ALWAYS_INLINE void add_group(enum tensor_type type, const unsigned char *group,
 ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
                           size_t row_bytes, int n_rows, const struct act *a, float *y)
 {
-    const float *scale = (const float *)(const void *)(a->q + act_at_scale(a->n_pad));
-    const float *sum32 = (const float *)(const void *)(a->q + act_at_sum32(a->n_pad));
+    const float *pair = (const float *)(const void *)(a->q + act_at_pair(a->n_pad, 0));
     const float *sum16 = (const float *)(const void *)(a->q + act_at_sum16(a->n_pad));
     unsigned char copy[8 * sizeof(struct block_q8_0)];
     int n_whole = a->n_in / GROUP, n_left = a->n_in % GROUP;
@@ -112,13 +111,13 @@ ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
         for (int g = 0; g < n_whole; g++, row += x86_group_bytes(type)) {
             _mm_prefetch((const char *)row + 1024, _MM_HINT_T0);
             _mm_prefetch((const char *)row + 1088, _MM_HINT_T0);
-            add_group(type, row, 8, a->q + GROUP * g, scale + 8 * g, sum32 + 8 * g,
-                      sum16 + 16 * g, sum);
+            add_group(type, row, 8, a->q + GROUP * g, pair + 16 * g, sum16 + 16 * g,
+                      sum);
         }
         if (n_left > 0)
             add_group(type, x86_group(type, row, n_left, copy), n_left / 32,
-                      a->q + GROUP * n_whole, scale + 8 * n_whole, sum32 + 8 * n_whole,
-                      sum16 + 16 * n_whole, sum);
+                      a->q + GROUP * n_whole, pair + 16 * n_whole, sum16 + 16 * n_whole,
+                      sum);
         y[r] = sum8(_mm256_add_ps(sum[0], sum[1]));
     }
 }
@@ -160,6 +159,42 @@ static void transpose8(const uint32_t *in, size_t in_stride, int n, uint32_t *ou
     }
 }
 
+ALWAYS_INLINE void unpack(enum tensor_type type, const unsigned char *group,
+                          struct x86_unpacked *out)
+{
+    UNROLL
+    for (int j = 0; j < 8; j++)
+        _mm256_store_si256((__m256i *)(void *)(out->q + 32 * j),
+                           x86_codes(type, group, j));
+    if (x86_is_narrow(type)) {
+        struct x86_scales16 s = x86_scales16(type, group);
+        __m256 unit[2];
+
+        x86_min16(unit, s.scale, -s.factor);
+        _mm256_storeu_ps(out->scale, unit[0]);
+        _mm256_storeu_ps(out->scale + 8, unit[1]);
+        _mm256_storeu_ps(out->min, s.min[0]);
+        _mm256_storeu_ps(out->min + 8, s.min[1]);
+    } else {
+        struct x86_scales32 s = x86_scales32(type, group);
+
+        _mm256_storeu_ps(out->scale, s.scale);
+        _mm256_storeu_ps(out->scale + 8, s.min);
+    }
+}
+
+/* The group of columns k.. (up to k1) of n rows. */
+ALWAYS_INLINE void unpack_rows(enum tensor_type type, const unsigned char *w,
+                               size_t row_bytes, int n, int k, int k1,
+                               struct x86_unpacked *out)
+{
+    unsigned char copy[8 * sizeof(struct block_q8_0)];
+
+    w += (size_t)(k / GROUP) * x86_group_bytes(type);
+    for (int r = 0; r < n; r++, w += row_bytes)
+        unpack(type, x86_group(type, w, k1 - k, copy), &out[r]);
+}
+
 /* 8 rows of a group, into a strip of the panel: q [64][8][4], scale and min [8 or
  * 16][R]. n: elements of the group that there are. */
 ALWAYS_INLINE void pack_group(enum tensor_type type, const struct x86_unpacked *rows,
@@ -197,7 +232,7 @@ ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t ro
 
         memset(rows + n, 0, (size_t)(8 - n) * sizeof(rows[0]));
         for (int k = p->k0, g = 0; k < p->k1; k += GROUP, g++, q += GROUP * 8) {
-            x86_unpack_rows(type, first, row_bytes, n, k, p->k1, rows);
+            unpack_rows(type, first, row_bytes, n, k, p->k1, rows);
             pack_group(type, rows, p->k1 - k < GROUP ? p->k1 - k : GROUP, q,
                        p->scale + g * n_scales * R + r, p->min + g * n_scales * R + r);
         }
@@ -265,9 +300,10 @@ ALWAYS_INLINE void tile_step(int kind, const struct panel *p, int strip, int i,
     const int k = i * step;
     const uint8_t *q = p->q + 8 * (strip * (p->k1 - p->k0) + k);
     __m256 scale = _mm256_loadu_ps(p->scale + i * R + 8 * strip);
-    size_t at_scale = act_at_scale(n_pad) + sizeof(float) * (size_t)((p->k0 + k) / 32);
-    size_t at_sum = (step == 16 ? act_at_sum16(n_pad) : act_at_sum32(n_pad)) +
-                    sizeof(float) * (size_t)((p->k0 + k) / step);
+    size_t at_scale = act_at_pair(n_pad, (p->k0 + k) / 32);
+    size_t at_sum =
+        step == 16 ? act_at_sum16(n_pad) + sizeof(float) * (size_t)((p->k0 + k) / 16)
+                   : at_scale + 8 * sizeof(float);
     __m256i sum[COLS];
 
     tile_dot(kind == PANEL_SIGNED, q, a + p->k0 + k, a_stride, n_cols, step, sum);
@@ -575,8 +611,6 @@ ALWAYS_INLINE float magnitude(const __m256 v[4])
 static void quantize(const float *x, int n, unsigned char *record)
 {
     const int n_pad = act_padded(n);
-    float *scale = (float *)(void *)(record + act_at_scale(n_pad));
-    float *sum32 = (float *)(void *)(record + act_at_sum32(n_pad));
     float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
     int32_t *bias32 = (int32_t *)(void *)(record + act_at_bias32(n_pad));
     int32_t *bias16 = (int32_t *)(void *)(record + act_at_bias16(n_pad));
@@ -585,12 +619,13 @@ static void quantize(const float *x, int n, unsigned char *record)
         __m256 v[4];
         __m256i q[4];
         __m256i keep;
+        float *pair = (float *)(void *)(record + act_at_pair(n_pad, b));
         float max;
         int first, second;
 
         load32(x + i, n - i < 0 ? 0 : n - i, v);
         max = magnitude(v);
-        scale[b] = max < 1e-30f ? 0 : max / 127.0f;
+        pair[0] = max < 1e-30f ? 0 : max / 127.0f;
         /* of damaged rows the scale alone is not finite: the integers stay in range */
         keep = _mm256_set1_epi32(max <= FLT_MAX ? -1 : 0);
         UNROLL
@@ -602,9 +637,9 @@ static void quantize(const float *x, int n, unsigned char *record)
         _mm256_storeu_si256((__m256i *)(void *)(record + i), bytes_of(q));
         first = sum_int(_mm256_add_epi32(q[0], q[1]));
         second = sum_int(_mm256_add_epi32(q[2], q[3]));
-        sum16[2 * b] = scale[b] * (float)first;
-        sum16[2 * b + 1] = scale[b] * (float)second;
-        sum32[b] = scale[b] * (float)(first + second);
+        sum16[2 * b] = pair[0] * (float)first;
+        sum16[2 * b + 1] = pair[0] * (float)second;
+        pair[8] = pair[0] * (float)(first + second);
         bias16[2 * b] = -128 * first;
         bias16[2 * b + 1] = -128 * second;
         bias32[b] = -128 * (first + second);

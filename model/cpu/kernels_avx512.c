@@ -31,65 +31,235 @@ enum panel_kind {
     PANEL_MIN = 2,    /* minima, not the offset of 128 */
 };
 
-/* ---- one row of activations ---- */
+/* ---- codes ---- */
 
-/* Codes of elements 64j .. 64j + 63 of a group. */
+/* 32 bytes, twice. */
+ALWAYS_INLINE __m512i twice32(const void *at)
+{
+    return _mm512_broadcast_i64x4(x86_load(at));
+}
+
+/* 16 bytes each of two blocks, to codes: low and high nibbles of one, then of the
+ * other. */
+ALWAYS_INLINE __m512i nibbles64(const unsigned char *first, const unsigned char *second)
+{
+    const __m512i shift = _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4);
+    __m512i x = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)first));
+
+    x = _mm512_mask_broadcast_i32x4(x, 0xff00, _mm_loadu_si128((const void *)second));
+    return _mm512_and_si512(_mm512_srlv_epi64(x, shift), _mm512_set1_epi8(15));
+}
+
+/* As nibbles64 of blocks 2j and 2j + 1, whose codes begin at offset `at`. */
+ALWAYS_INLINE __m512i nibbles_of(enum tensor_type type, const unsigned char *group,
+                                 int j, int at)
+{
+    const unsigned char *block = group + (size_t)(2 * j) * x86_block_bytes(type) + at;
+
+    return nibbles64(block, block + x86_block_bytes(type));
+}
+
+/* Codes of Q5_0 and Q5_1: a fifth bit from 32 bits at offset `at`. */
+ALWAYS_INLINE __m512i fives_of(enum tensor_type type, const unsigned char *group, int j,
+                               int at)
+{
+    const unsigned char *block = group + (size_t)(2 * j) * x86_block_bytes(type) + at;
+    __m512i x = nibbles_of(type, group, j, at + 4);
+    uint32_t low, high;
+    __mmask64 mask;
+
+    memcpy(&low, block, sizeof(low));
+    memcpy(&high, block + x86_block_bytes(type), sizeof(high));
+    mask = (__mmask64)high << 32 | low;
+    return _mm512_mask_add_epi8(x, mask, x, _mm512_set1_epi8(16));
+}
+
+ALWAYS_INLINE __m512i iq4_values(__m512i nibbles)
+{
+    __m128i table = _mm_loadu_si128((const void *)block_iq4_values);
+
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), nibbles);
+}
+
+/* Bit `bit` of each of 32 bytes, then bit + 1. */
+ALWAYS_INLINE __mmask64 two_bits(const void *at, int bit)
+{
+    const __m512i mask = _mm512_inserti64x4(_mm512_set1_epi8((char)(1 << bit)),
+                                            _mm256_set1_epi8((char)(2 << bit)), 1);
+
+    return _mm512_test_epi8_mask(twice32(at), mask);
+}
+
+/* 32 bytes, shifted right by `shift` and by shift + step, of which `mask` stays. */
+ALWAYS_INLINE __m512i shifted64(const void *at, int shift, int step, int mask)
+{
+    const __m512i by = _mm512_setr_epi64(shift, shift, shift, shift, shift + step,
+                                         shift + step, shift + step, shift + step);
+
+    return _mm512_and_si512(_mm512_srlv_epi64(twice32(at), by),
+                            _mm512_set1_epi8((char)mask));
+}
+
+ALWAYS_INLINE __m512i codes_q6_k(const struct block_q6_k *b, int j)
+{
+    const __m512i left = _mm512_setr_epi64(4, 4, 4, 4, 2, 2, 2, 2);
+    const __m512i right = _mm512_setr_epi64(0, 0, 0, 0, 2, 2, 2, 2);
+    __m512i low = _mm512_loadu_si512(b->ql + 64 * (j / 2));
+    __m512i high = twice32(b->qh + 32 * (j / 2));
+
+    low = j % 2 ? _mm512_srli_epi16(low, 4) : low;
+    high = j % 2 ? _mm512_srlv_epi64(high, right) : _mm512_sllv_epi64(high, left);
+    return _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi8(15)),
+                           _mm512_and_si512(high, _mm512_set1_epi8(0x30)));
+}
+
+/* Codes of elements 64j .. 64j + 63 of a group. Of signed types: code + 128. */
 ALWAYS_INLINE __m512i codes64(enum tensor_type type, const unsigned char *group, int j)
 {
-    return _mm512_inserti64x4(_mm512_castsi256_si512(x86_codes(type, group, 2 * j)),
-                              x86_codes(type, group, 2 * j + 1), 1);
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+    const void *k = group;
+    __m512i x;
+
+    switch (type) {
+    case TYPE_Q4_0:
+        return nibbles_of(type, group, j, 2);
+    case TYPE_Q4_1:
+        return nibbles_of(type, group, j, 4);
+    case TYPE_Q5_0:
+        return fives_of(type, group, j, 2);
+    case TYPE_Q5_1:
+        return fives_of(type, group, j, 4);
+    case TYPE_Q8_0:
+        x = _mm512_castsi256_si512(x86_codes(type, group, 2 * j));
+        x = _mm512_inserti64x4(x, x86_codes(type, group, 2 * j + 1), 1);
+        return _mm512_xor_si512(x, flip);
+    case TYPE_IQ4_NL:
+        return _mm512_xor_si512(iq4_values(nibbles_of(type, group, j, 2)), flip);
+    case TYPE_IQ4_XS:
+        x = nibbles64(((const struct block_iq4_xs *)k)->qs + 32 * j,
+                      ((const struct block_iq4_xs *)k)->qs + 32 * j + 16);
+        return _mm512_xor_si512(iq4_values(x), flip);
+    case TYPE_Q2_K:
+        return shifted64(((const struct block_q2_k *)k)->qs + 32 * (j / 2), 4 * (j % 2),
+                         2, 3);
+    case TYPE_Q3_K:
+        x = shifted64(((const struct block_q3_k *)k)->qs + 32 * (j / 2), 4 * (j % 2), 2,
+                      3);
+        return _mm512_mask_add_epi8(
+            x, two_bits(((const struct block_q3_k *)k)->hmask, 2 * j), x,
+            _mm512_set1_epi8(4));
+    case TYPE_Q4_K:
+        return shifted64(((const struct block_q4_k *)k)->qs + 32 * j, 0, 4, 15);
+    case TYPE_Q5_K:
+        x = shifted64(((const struct block_q5_k *)k)->qs + 32 * j, 0, 4, 15);
+        return _mm512_mask_add_epi8(x,
+                                    two_bits(((const struct block_q5_k *)k)->qh, 2 * j),
+                                    x, _mm512_set1_epi8(16));
+    default:
+        return codes_q6_k(k, j);
+    }
 }
 
-/* 64 products as 16 sums of 4. Signed codes are made unsigned: x86_scales32 is told. */
-ALWAYS_INLINE __m512i dot64(enum tensor_type type, __m512i codes, __m512i a)
-{
-    if (x86_is_signed(type))
-        codes = _mm512_xor_si512(codes, _mm512_set1_epi8((char)0x80));
-    return _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes, a);
-}
+/* ---- scales ---- */
 
 ALWAYS_INLINE __m512 join(__m256 low, __m256 high)
 {
     return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
 }
 
+/* 16-bit words w0.. of `a` and w4.. of `b`: the first words of four blocks each. */
+ALWAYS_INLINE __m128i eight_words(const unsigned char *a, const unsigned char *b,
+                                  int step)
+{
+    const __m128i pick = _mm_setr_epi16(0, (short)step, (short)(2 * step),
+                                        (short)(3 * step), 32, (short)(32 + step),
+                                        (short)(32 + 2 * step), (short)(32 + 3 * step));
+
+    return _mm512_castsi512_si128(_mm512_permutex2var_epi16(
+        _mm512_loadu_si512(a), _mm512_castsi128_si512(pick), _mm512_loadu_si512(b)));
+}
+
+/* d of 8 blocks. Where 64 bytes hold the beginnings of four, two loads do. */
+ALWAYS_INLINE __m256 eight_f16(enum tensor_type type, const unsigned char *group)
+{
+    if (type == TYPE_Q4_0 || type == TYPE_IQ4_NL)
+        return _mm256_cvtph_ps(eight_words(group, group + 72, 9));
+    return x86_eight_f16(group, x86_block_bytes(type));
+}
+
+/* Scales of a wide type's group in the low half, minima in the high one: as
+ * x86_scales32, but that the codes of signed types have an offset of 128. */
+ALWAYS_INLINE __m512 scales_and_mins(enum tensor_type type, const unsigned char *group)
+{
+    const __m512i halves =
+        _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+    const __m512i unzip =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    const __m256 one = _mm256_set1_ps(1);
+    __m256 scale, offset;
+
+    if (type == TYPE_Q4_K || type == TYPE_Q5_K) {
+        __m128i head = _mm_loadu_si128((const void *)group);
+        __m512 d =
+            _mm512_permutexvar_ps(halves, _mm512_castps128_ps512(_mm_cvtph_ps(head)));
+        __m512i bytes = _mm512_cvtepu8_epi32(x86_scale_bytes_q4_k(head));
+
+        d = _mm512_mul_ps(d, join(one, _mm256_set1_ps(-1)));
+        return _mm512_mul_ps(d, _mm512_cvtepi32_ps(bytes));
+    }
+    if (type == TYPE_Q4_1) { /* blocks of 5 words, of which the first is d and m */
+        const __m512i pick =
+            _mm512_setr_epi32(0, 5, 10, 15, 16, 21, 26, 31, 0, 0, 0, 0, 0, 0, 0, 0);
+        __m512i pairs = _mm512_permutex2var_epi32(_mm512_loadu_si512(group), pick,
+                                                  _mm512_loadu_si512(group + 80));
+        return _mm512_permutexvar_ps(unzip,
+                                     _mm512_cvtph_ps(_mm512_castsi512_si256(pairs)));
+    }
+    if (x86_has_min(type)) {
+        struct x86_scales32 s = x86_scale_pairs(group, x86_block_bytes(type));
+        return join(s.scale, s.min);
+    }
+    scale = type == TYPE_IQ4_XS ? x86_scales_iq4_xs((const void *)group)
+                                : eight_f16(type, group);
+    offset = _mm256_set1_ps(x86_is_signed(type) ? -128 : (float)-x86_offset(type));
+    return _mm512_mul_ps(_mm512_broadcast_f32x8(scale), join(one, offset));
+}
+
+/* ---- one row of activations ---- */
+
 /* The scales of a group, times those of the activations: 8 or, of narrow types, 16.
  * Adds the part of the minima to *sum. */
 ALWAYS_INLINE __m512 group_scales(enum tensor_type type, const unsigned char *group,
-                                  const float *a_scale, const float *a_sum32,
-                                  const float *a_sum16, __m512 *sum)
+                                  const float *pair, const float *sum16, __m512 *sum)
 {
     const __m512i twice =
         _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-    __m512 s = _mm512_castps256_ps512(_mm256_loadu_ps(a_scale));
+    __m512 s;
 
     if (x86_is_narrow(type)) {
         struct x86_scales16 w = x86_scales16(type, group);
         __m512 scale = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(w.scale));
 
-        *sum =
-            _mm512_fmadd_ps(join(w.min[0], w.min[1]), _mm512_loadu_ps(a_sum16), *sum);
+        *sum = _mm512_fmadd_ps(join(w.min[0], w.min[1]), _mm512_loadu_ps(sum16), *sum);
+        s = _mm512_castps256_ps512(_mm256_loadu_ps(pair));
         s = _mm512_mul_ps(_mm512_permutexvar_ps(twice, s), _mm512_set1_ps(w.factor));
         return _mm512_mul_ps(s, scale);
     }
-    struct x86_scales32 w = x86_scales32(type, group);
-    if (x86_is_signed(type))
-        w.min = _mm256_mul_ps(w.scale, _mm256_set1_ps(-128));
-    w.min = _mm256_mul_ps(w.min, _mm256_loadu_ps(a_sum32));
-    *sum = _mm512_add_ps(*sum, join(w.min, _mm256_setzero_ps()));
-    return _mm512_mul_ps(s, _mm512_castps256_ps512(w.scale));
+    s = _mm512_mul_ps(scales_and_mins(type, group), _mm512_loadu_ps(pair));
+    *sum = _mm512_mask_add_ps(*sum, 0xff00, *sum, s);
+    return s;
 }
 
 /* One group's part of a row: n_blocks blocks of 32. */
 ALWAYS_INLINE void add_group(enum tensor_type type, const unsigned char *group,
-                             int n_blocks, const unsigned char *q, const float *a_scale,
-                             const float *a_sum32, const float *a_sum16, __m512 sum[2])
+                             int n_blocks, const unsigned char *q, const float *pair,
+                             const float *sum16, __m512 sum[2])
 {
     const __m512i wide =
         _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
     const __m512i narrow =
         _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    __m512 scale = group_scales(type, group, a_scale, a_sum32, a_sum16, &sum[1]);
+    __m512 scale = group_scales(type, group, pair, sum16, &sum[1]);
 
     UNROLL
     for (int j = 0; j < 4; j++) {
@@ -98,7 +268,8 @@ ALWAYS_INLINE void add_group(enum tensor_type type, const unsigned char *group,
             break;
         pick = x86_is_narrow(type) ? _mm512_add_epi32(narrow, _mm512_set1_epi32(4 * j))
                                    : _mm512_add_epi32(wide, _mm512_set1_epi32(2 * j));
-        d = dot64(type, codes64(type, group, j), _mm512_loadu_si512(q + 64 * j));
+        d = _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes64(type, group, j),
+                                _mm512_loadu_si512(q + 64 * j));
         sum[j % 2] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(d),
                                      _mm512_permutexvar_ps(pick, scale), sum[j % 2]);
     }
@@ -107,8 +278,7 @@ ALWAYS_INLINE void add_group(enum tensor_type type, const unsigned char *group,
 ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
                           size_t row_bytes, int n_rows, const struct act *a, float *y)
 {
-    const float *scale = (const float *)(const void *)(a->q + act_at_scale(a->n_pad));
-    const float *sum32 = (const float *)(const void *)(a->q + act_at_sum32(a->n_pad));
+    const float *pair = (const float *)(const void *)(a->q + act_at_pair(a->n_pad, 0));
     const float *sum16 = (const float *)(const void *)(a->q + act_at_sum16(a->n_pad));
     unsigned char copy[8 * sizeof(struct block_q8_0)];
     int n_whole = a->n_in / GROUP, n_left = a->n_in % GROUP;
@@ -120,13 +290,13 @@ ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
         for (int g = 0; g < n_whole; g++, row += x86_group_bytes(type)) {
             _mm_prefetch((const char *)row + 1024, _MM_HINT_T0);
             _mm_prefetch((const char *)row + 1088, _MM_HINT_T0);
-            add_group(type, row, 8, a->q + GROUP * g, scale + 8 * g, sum32 + 8 * g,
-                      sum16 + 16 * g, sum);
+            add_group(type, row, 8, a->q + GROUP * g, pair + 16 * g, sum16 + 16 * g,
+                      sum);
         }
         if (n_left > 0)
             add_group(type, x86_group(type, row, n_left, copy), n_left / 32,
-                      a->q + GROUP * n_whole, scale + 8 * n_whole, sum32 + 8 * n_whole,
-                      sum16 + 16 * n_whole, sum);
+                      a->q + GROUP * n_whole, pair + 16 * n_whole, sum16 + 16 * n_whole,
+                      sum);
         y[r] = _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
     }
 }
@@ -170,7 +340,7 @@ ALWAYS_INLINE void transpose_square(__m512i r[16])
 
 /* 16 rows of 16 words each, in_stride words apart, to 16 columns of out [16][R]. `by`
  * is added to every byte. */
-ALWAYS_INLINE void transpose16(const void *in, size_t in_stride, __m512i by, void *out)
+ALWAYS_INLINE void transpose16(const void *in, size_t in_stride, void *out)
 {
     const uint32_t *from = in;
     uint32_t *to = out;
@@ -178,11 +348,46 @@ ALWAYS_INLINE void transpose16(const void *in, size_t in_stride, __m512i by, voi
 
     UNROLL
     for (int j = 0; j < 16; j++)
-        r[j] = _mm512_add_epi8(_mm512_loadu_si512(from + (size_t)j * in_stride), by);
+        r[j] = _mm512_loadu_si512(from + (size_t)j * in_stride);
     transpose_square(r);
     UNROLL
     for (int j = 0; j < 16; j++)
         _mm512_storeu_si512(to + j * R, r[j]);
+}
+
+/* A group of one row. Codes of types without minima with an offset of 128. */
+ALWAYS_INLINE void unpack(enum tensor_type type, const unsigned char *group,
+                          struct x86_unpacked *out)
+{
+    const int offset =
+        x86_has_min(type) || x86_is_signed(type) ? 0 : 128 - x86_offset(type);
+
+    UNROLL
+    for (int j = 0; j < 4; j++)
+        _mm512_store_si512(
+            out->q + 64 * j,
+            _mm512_add_epi8(codes64(type, group, j), _mm512_set1_epi8((char)offset)));
+    if (x86_is_narrow(type)) {
+        struct x86_scales16 s = x86_scales16(type, group);
+        __m512 scale = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(s.scale));
+
+        _mm512_storeu_ps(out->scale, _mm512_mul_ps(scale, _mm512_set1_ps(s.factor)));
+        _mm512_storeu_ps(out->min, join(s.min[0], s.min[1]));
+    } else {
+        _mm512_storeu_ps(out->scale, scales_and_mins(type, group));
+    }
+}
+
+/* The group of columns k.. (up to k1) of n rows. */
+ALWAYS_INLINE void unpack_rows(enum tensor_type type, const unsigned char *w,
+                               size_t row_bytes, int n, int k, int k1,
+                               struct x86_unpacked *out)
+{
+    unsigned char copy[8 * sizeof(struct block_q8_0)];
+
+    w += (size_t)(k / GROUP) * x86_group_bytes(type);
+    for (int r = 0; r < n; r++, w += row_bytes)
+        unpack(type, x86_group(type, w, k1 - k, copy), &out[r]);
 }
 
 /* 16 rows of a group, into columns of the panel: q [64][R][4], scale and min [8 or
@@ -191,20 +396,17 @@ ALWAYS_INLINE void pack_group(enum tensor_type type, const struct x86_unpacked *
                               uint8_t *q, float *scale, float *min)
 {
     const size_t stride = sizeof(*rows) / sizeof(uint32_t);
-    const __m512i zero = _mm512_setzero_si512();
-    const __m512i by =
-        x86_has_min(type) ? zero : _mm512_set1_epi8((char)(128 - x86_offset(type)));
     float both[16][R];
 
     for (int k = 0; k < GROUP; k += 64)
-        transpose16(rows->q + k, stride, by, q + k * R);
+        transpose16(rows->q + k, stride, q + k * R);
     if (x86_is_narrow(type)) {
-        transpose16(rows->scale, stride, zero, scale);
+        transpose16(rows->scale, stride, scale);
         if (x86_has_min(type))
-            transpose16(rows->min, stride, zero, min);
+            transpose16(rows->min, stride, min);
         return;
     }
-    transpose16(rows->scale, stride, zero, both);
+    transpose16(rows->scale, stride, both);
     UNROLL
     for (int i = 0; i < 8; i++) {
         _mm512_storeu_ps(scale + i * R, _mm512_loadu_ps(both[i]));
@@ -226,7 +428,7 @@ ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t ro
 
         memset(rows + n, 0, (size_t)(16 - n) * sizeof(rows[0]));
         for (int k = p->k0, g = 0; k < p->k1; k += GROUP, g++) {
-            x86_unpack_rows(type, first, row_bytes, n, k, p->k1, rows);
+            unpack_rows(type, first, row_bytes, n, k, p->k1, rows);
             pack_group(type, rows, p->q + (size_t)(g * GROUP * R + 4 * r),
                        p->scale + g * n_scales * R + r, p->min + g * n_scales * R + r);
         }
@@ -327,11 +529,11 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int n_rows,
         acc[c][0] = acc[c][1] = _mm512_setzero_ps();
     for (int i = 0; i < n_steps; i++) {
         size_t k = (size_t)(p->k0 + i * step), at = (size_t)(i * R);
+        size_t pair = act_at_pair(n_pad, (int)(k / 32));
         struct step_at where = {
             k,
-            act_at_scale(n_pad) + 4 * (k / 32),
-            (narrow ? act_at_sum16(n_pad) : act_at_sum32(n_pad)) +
-                4 * (k / (size_t)step),
+            pair,
+            narrow ? act_at_sum16(n_pad) + 4 * (k / 16) : pair + 32,
             (narrow ? act_at_bias16(n_pad) : act_at_bias32(n_pad)) +
                 4 * (k / (size_t)step),
         };
@@ -550,13 +752,12 @@ ALWAYS_INLINE __m512 floats_or_zero(const float *x, int i, int n)
 static void quantize(const float *x, int n, unsigned char *record)
 {
     const int n_pad = act_padded(n);
-    float *scale = (float *)(void *)(record + act_at_scale(n_pad));
-    float *sum32 = (float *)(void *)(record + act_at_sum32(n_pad));
     float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
     int32_t *bias32 = (int32_t *)(void *)(record + act_at_bias32(n_pad));
     int32_t *bias16 = (int32_t *)(void *)(record + act_at_bias16(n_pad));
 
     for (int i = 0, b = 0; i < n_pad; i += 32, b++) {
+        float *pair = (float *)(void *)(record + act_at_pair(n_pad, b));
         __m512 v0 = floats_or_zero(x, i, n), v1 = floats_or_zero(x, i + 16, n);
         /* 0 * x is NaN where x is not finite: that must not be lost in the maximum */
         __m512 zero =
@@ -575,10 +776,10 @@ static void quantize(const float *x, int n, unsigned char *record)
         _mm_storeu_si128((__m128i *)(void *)(record + i), _mm512_cvtsepi32_epi8(q0));
         _mm_storeu_si128((__m128i *)(void *)(record + i + 16),
                          _mm512_cvtsepi32_epi8(q1));
-        scale[b] = max < 1e-30f ? 0 : max / 127.0f;
-        sum16[2 * b] = scale[b] * (float)first;
-        sum16[2 * b + 1] = scale[b] * (float)second;
-        sum32[b] = scale[b] * (float)(first + second);
+        pair[0] = max < 1e-30f ? 0 : max / 127.0f;
+        sum16[2 * b] = pair[0] * (float)first;
+        sum16[2 * b + 1] = pair[0] * (float)second;
+        pair[8] = pair[0] * (float)(first + second);
         bias16[2 * b] = -128 * first;
         bias16[2 * b + 1] = -128 * second;
         bias32[b] = -128 * (first + second);

@@ -140,22 +140,17 @@ ALWAYS_INLINE __m256i x86_nibbles(const uint8_t *qs)
 /* 32 bits to 32 bytes, 16 where the bit is set. */
 ALWAYS_INLINE __m256i x86_fifth_bits(const uint8_t *qh)
 {
-    uint32_t bits;
-
-    memcpy(&bits, qh, sizeof(bits));
-#if defined(__AVX512BW__)
-    return _mm256_maskz_set1_epi8(bits, 16);
-#else
     const __m256i spread =
         _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2,
                          2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
     const __m256i each = _mm256_set1_epi64x((long long)0x8040201008040201ULL);
+    uint32_t bits;
     __m256i x;
 
+    memcpy(&bits, qh, sizeof(bits));
     x = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), spread);
     x = _mm256_cmpeq_epi8(_mm256_and_si256(x, each), each);
     return _mm256_and_si256(x, _mm256_set1_epi8(16));
-#endif
 }
 
 ALWAYS_INLINE __m256i x86_iq4_values(__m256i nibbles)
@@ -239,43 +234,70 @@ struct x86_scales32 {
     __m256 scale, min; /* of the group's 8 times 32 elements */
 };
 
-/* The f16 at offset `at` of each of 8 blocks. */
-ALWAYS_INLINE __m256 x86_eight_f16(const unsigned char *group, size_t block_bytes,
-                                   int at)
+/* The f16 that each of 8 blocks begins with. */
+ALWAYS_INLINE __m256 x86_eight_f16(const unsigned char *group, size_t block_bytes)
 {
     uint16_t h[8];
 
     UNROLL
     for (int i = 0; i < 8; i++)
-        memcpy(&h[i], group + (size_t)i * block_bytes + at, sizeof(h[i]));
+        memcpy(&h[i], group + (size_t)i * block_bytes, sizeof(h[i]));
     return _mm256_cvtph_ps(_mm_setr_epi16((short)h[0], (short)h[1], (short)h[2],
                                           (short)h[3], (short)h[4], (short)h[5],
                                           (short)h[6], (short)h[7]));
 }
 
-ALWAYS_INLINE __m256 x86_eight_bytes(uint64_t bytes)
+/* The 8 scales, then the 8 mins, of Q4_K and Q5_K, whose blocks begin alike: 32-bit
+ * words d and dmin, a, b, c. The first four scales are the low six bits of the bytes of
+ * a, the other four the low nibbles of c under the top two bits of a; the mins likewise
+ * from b and the high nibbles of c (blocks.h). */
+ALWAYS_INLINE __m128i x86_scale_bytes_q4_k(__m128i head)
 {
-    return _mm256_cvtepi32_ps(
-        _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+    __m128i low = _mm_shuffle_epi32(head, _MM_SHUFFLE(3, 2, 3, 1)); /* a c b c */
+    __m128i top = _mm_shuffle_epi32(head, _MM_SHUFFLE(2, 2, 1, 1)); /* a a b b */
+
+    low = _mm_and_si128(_mm_srlv_epi32(low, _mm_setr_epi32(0, 0, 0, 4)),
+                        _mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
+    top = _mm_and_si128(_mm_srli_epi32(top, 2),
+                        _mm_setr_epi32(0, 0x30303030, 0, 0x30303030));
+    return _mm_or_si128(low, top);
 }
 
-/* scale * d and -min * dmin of Q4_K and Q5_K, whose blocks begin alike. */
-ALWAYS_INLINE struct x86_scales32 x86_scales_q4_k(const struct block_q4_k *b)
+ALWAYS_INLINE struct x86_scales32 x86_scales_q4_k(const void *block)
 {
-    uint32_t low, middle, high;
-    uint64_t scales, mins;
+    __m128i head = _mm_loadu_si128((const __m128i *)block);
+    __m128i bytes = x86_scale_bytes_q4_k(head);
+    __m128 d = _mm_cvtph_ps(head); /* d, dmin */
+    __m256 scale = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+    __m256 min = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)));
+    __m256 minus =
+        _mm256_xor_ps(_mm256_broadcastss_ps(_mm_movehdup_ps(d)), _mm256_set1_ps(-0.0f));
 
-    memcpy(&low, b->scales, sizeof(low));
-    memcpy(&middle, b->scales + 4, sizeof(middle));
-    memcpy(&high, b->scales + 8, sizeof(high));
-    scales = (high & 0x0f0f0f0f) | (low >> 2 & 0x30303030);
-    mins = (high >> 4 & 0x0f0f0f0f) | (middle >> 2 & 0x30303030);
-    scales = scales << 32 | (low & 0x3f3f3f3f);
-    mins = mins << 32 | (middle & 0x3f3f3f3f);
-    return (struct x86_scales32){
-        _mm256_mul_ps(_mm256_set1_ps(x86_f16(&b->d)), x86_eight_bytes(scales)),
-        _mm256_mul_ps(_mm256_set1_ps(-x86_f16(&b->dmin)), x86_eight_bytes(mins)),
-    };
+    return (struct x86_scales32){_mm256_mul_ps(scale, _mm256_broadcastss_ps(d)),
+                                 _mm256_mul_ps(min, minus)};
+}
+
+/* d and m of 8 blocks of Q4_1 or Q5_1: pairs of f16 at their beginning. */
+ALWAYS_INLINE struct x86_scales32 x86_scale_pairs(const unsigned char *group,
+                                                  size_t block_bytes)
+{
+    __m128i two[4]; /* blocks 2i and 2i + 1 */
+    __m256i v;
+    __m256 low, high, even, odd;
+
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const unsigned char *block = group + (size_t)(2 * i) * block_bytes;
+        two[i] = _mm_unpacklo_epi32(_mm_loadu_si32(block),
+                                    _mm_loadu_si32(block + block_bytes));
+    }
+    v = _mm256_set_m128i(_mm_unpacklo_epi64(two[1], two[3]),
+                         _mm_unpacklo_epi64(two[0], two[2]));
+    low = _mm256_cvtph_ps(_mm256_castsi256_si128(v));       /* blocks 0 1 4 5 */
+    high = _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1)); /* blocks 2 3 6 7 */
+    even = _mm256_shuffle_ps(low, high, _MM_SHUFFLE(2, 0, 2, 0));
+    odd = _mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1));
+    return (struct x86_scales32){even, odd};
 }
 
 ALWAYS_INLINE __m256 x86_scales_iq4_xs(const struct block_iq4_xs *b)
@@ -303,14 +325,13 @@ ALWAYS_INLINE struct x86_scales32 x86_scales32(enum tensor_type type,
 
     if (type == TYPE_Q4_K || type == TYPE_Q5_K)
         return x86_scales_q4_k(k);
+    if (x86_has_min(type))
+        return x86_scale_pairs(group, x86_block_bytes(type));
     if (type == TYPE_IQ4_XS)
         s.scale = x86_scales_iq4_xs(k);
     else
-        s.scale = x86_eight_f16(group, x86_block_bytes(type), 0);
-    if (x86_has_min(type))
-        s.min = x86_eight_f16(group, x86_block_bytes(type), 2);
-    else
-        s.min = _mm256_mul_ps(s.scale, _mm256_set1_ps((float)-x86_offset(type)));
+        s.scale = x86_eight_f16(group, x86_block_bytes(type));
+    s.min = _mm256_mul_ps(s.scale, _mm256_set1_ps((float)-x86_offset(type)));
     return s;
 }
 
@@ -399,42 +420,6 @@ struct x86_unpacked {
                                            lie in the same set of the cache */
     float scale[16], min[16];
 };
-
-ALWAYS_INLINE void x86_unpack(enum tensor_type type, const unsigned char *group,
-                              struct x86_unpacked *out)
-{
-    UNROLL
-    for (int j = 0; j < 8; j++)
-        _mm256_store_si256((__m256i *)(void *)(out->q + 32 * j),
-                           x86_codes(type, group, j));
-    if (x86_is_narrow(type)) {
-        struct x86_scales16 s = x86_scales16(type, group);
-        __m256 unit[2];
-
-        x86_min16(unit, s.scale, -s.factor);
-        _mm256_storeu_ps(out->scale, unit[0]);
-        _mm256_storeu_ps(out->scale + 8, unit[1]);
-        _mm256_storeu_ps(out->min, s.min[0]);
-        _mm256_storeu_ps(out->min + 8, s.min[1]);
-    } else {
-        struct x86_scales32 s = x86_scales32(type, group);
-
-        _mm256_storeu_ps(out->scale, s.scale);
-        _mm256_storeu_ps(out->scale + 8, s.min);
-    }
-}
-
-/* The group of columns k.. (up to k1) of n rows. */
-ALWAYS_INLINE void x86_unpack_rows(enum tensor_type type, const unsigned char *w,
-                                   size_t row_bytes, int n, int k, int k1,
-                                   struct x86_unpacked *out)
-{
-    unsigned char copy[8 * sizeof(struct block_q8_0)];
-
-    w += (size_t)(k / GROUP) * x86_group_bytes(type);
-    for (int r = 0; r < n; r++, w += row_bytes)
-        x86_unpack(type, x86_group(type, w, k1 - k, copy), &out[r]);
-}
 
 /* Runs X(type) for each quantised type. */
 #define X86_EACH_TYPE(X)                                                               \
