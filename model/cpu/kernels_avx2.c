@@ -109,8 +109,8 @@ ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
         __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
 
         for (int g = 0; g < n_whole; g++, row += x86_group_bytes(type)) {
-            _mm_prefetch((const char *)row + 1024, _MM_HINT_T0);
-            _mm_prefetch((const char *)row + 1088, _MM_HINT_T0);
+            _mm_prefetch((const char *)row + 384, _MM_HINT_T0);
+            _mm_prefetch((const char *)row + 448, _MM_HINT_T0);
             add_group(type, row, 8, a->q + GROUP * g, pair + 16 * g, sum16 + 16 * g,
                       sum);
         }
@@ -443,7 +443,7 @@ ALWAYS_INLINE float dot_row(enum tensor_type type, const unsigned char *row,
     for (int j = 0; j < 4; j++)
         sum[j] = _mm256_setzero_ps();
     for (; i + 32 <= n; i += 32) {
-        _mm_prefetch((const char *)row + (type == TYPE_F32 ? 4 : 2) * (size_t)i + 1024,
+        _mm_prefetch((const char *)row + (type == TYPE_F32 ? 4 : 2) * (size_t)i + 512,
                      _MM_HINT_T0);
         UNROLL
         for (int j = 0; j < 4; j++)

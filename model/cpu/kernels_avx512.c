@@ -288,8 +288,8 @@ ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
         __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
 
         for (int g = 0; g < n_whole; g++, row += x86_group_bytes(type)) {
-            _mm_prefetch((const char *)row + 1024, _MM_HINT_T0);
-            _mm_prefetch((const char *)row + 1088, _MM_HINT_T0);
+            _mm_prefetch((const char *)row + 384, _MM_HINT_T0);
+            _mm_prefetch((const char *)row + 448, _MM_HINT_T0);
             add_group(type, row, 8, a->q + GROUP * g, pair + 16 * g, sum16 + 16 * g,
                       sum);
         }
@@ -624,8 +624,8 @@ ALWAYS_INLINE float dot_row(enum tensor_type type, const unsigned char *row,
     for (int j = 0; j < 4; j++)
         sum[j] = _mm512_setzero_ps();
     for (; i + 64 <= n; i += 64) {
-        _mm_prefetch((const char *)row + size * (size_t)i + 1024, _MM_HINT_T0);
-        _mm_prefetch((const char *)row + size * (size_t)i + 1088, _MM_HINT_T0);
+        _mm_prefetch((const char *)row + size * (size_t)i + 512, _MM_HINT_T0);
+        _mm_prefetch((const char *)row + size * (size_t)i + 576, _MM_HINT_T0);
         UNROLL
         for (int j = 0; j < 4; j++)
             sum[j] = _mm512_fmadd_ps(floats16(type, row, i + 16 * j, n),
