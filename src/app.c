@@ -148,7 +148,7 @@ static void open_session(struct app *app, const struct ui_intent *intent)
     struct err err;
 
     if (strcmp(id, conversation_id(app->talk)) != 0) {
-        if (!conversation_load(app->talk, id, &err)) {
+        if (!conversation_load(app->talk, app->history, id, &err)) {
             app_show_error(app, &err);
             return;
         }
@@ -367,7 +367,7 @@ static bool load_asked(struct app *app, struct err *err)
     if (app->opt->chat != NULL ? !history_resolve(app->history, app->opt->chat, id, err)
                                : !history_newest_session(app->history, id, err))
         return false;
-    return conversation_load(app->talk, id, err);
+    return conversation_load(app->talk, app->history, id, err);
 }
 
 /* Without a history the chat goes on; why it is missing stays in app->end for now. */
@@ -386,9 +386,9 @@ static bool open_conversation(struct app *app, struct err *err)
     const char *system = app->opt->system;
 
     open_history(app);
-    app->talk =
-        conversation_open(app->history, app->opt->no_history ? CONVERSATION_IN_MEMORY
-                                                             : CONVERSATION_STORED);
+    app->talk = conversation_open();
+    if (!app->opt->no_history && !conversation_keep(app->talk, app->history, err))
+        return false;
     conversation_set_model(app->talk, app->opt->model);
     if (!load_asked(app, err))
         return false;

@@ -65,7 +65,7 @@ static void send(struct app *app, const char *text)
     int64_t id;
     struct err err;
 
-    if (!conversation_add_user(app->talk, text, &id, &err))
+    if (!conversation_add_user(app->talk, text, strlen(text), &id, &err))
         app_show_history_error(app, &err);
     transcript_begin(t, ROLE_USER, now, id);
     transcript_add_text(t, text, strlen(text));

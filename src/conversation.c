@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "src/base/buf.h"
+#include "src/base/json.h"
 #include "src/base/mem.h"
 
 enum { MAX_ANSWER_BYTES = 64 << 20 };
 
 struct turn {
     enum role role; /* user or assistant */
+    bool is_stored;
     struct buf text, thinking;
 };
 
@@ -42,12 +44,10 @@ static void turn_close(struct turn *turn)
     free(turn);
 }
 
-struct conversation *conversation_open(struct history *history,
-                                       enum conversation_mode mode)
+struct conversation *conversation_open(void)
 {
     struct conversation *c = mem_zalloc(sizeof(*c));
 
-    c->history = mode == CONVERSATION_STORED ? history : NULL;
     c->system = mem_dup("");
     return c;
 }
@@ -140,17 +140,19 @@ static void add_past(struct conversation *c, const struct history_message *row)
         return;
     }
     turn = add_turn(c, row->role, row->text, row->len);
+    turn->is_stored = true;
     if (row->thinking != NULL)
         buf_add(&turn->thinking, row->thinking, row->thinking_len);
 }
 
-bool conversation_load(struct conversation *c, const char *id, struct err *err)
+bool conversation_load(struct conversation *c, struct history *history, const char *id,
+                       struct err *err)
 {
     struct history_messages past = {0};
 
-    if (c->history == NULL)
+    if (history == NULL)
         return err_set(err, ERR_DB, "there is no history");
-    if (!history_list_messages(c->history, id, &past, err))
+    if (!history_list_messages(history, id, &past, err))
         return false;
     conversation_clear(c);
     free(c->system);
@@ -179,17 +181,36 @@ static bool store_system(struct conversation *c, struct err *err)
     return true;
 }
 
-static bool store(struct conversation *c, const struct history_message *msg,
-                  int64_t *id, struct err *err)
+/* The session where there is none yet, the system prompt where it is new. */
+static bool store_session(struct conversation *c, struct err *err)
 {
-    if (c->history == NULL)
-        return true;
     if (c->id[0] == '\0' &&
         !history_begin_session(c->history, c->model, NULL, c->id, err)) {
         c->id[0] = '\0';
         return false;
     }
-    return store_system(c, err) && history_add(c->history, c->id, msg, id, err);
+    return store_system(c, err);
+}
+
+static bool store_question(struct conversation *c, struct turn *turn, int64_t *id,
+                           struct err *err)
+{
+    struct history_message msg = {
+        .role = ROLE_USER, .text = buf_text(&turn->text), .len = turn->text.len};
+
+    turn->is_stored =
+        store_session(c, err) && history_add(c->history, c->id, &msg, id, err);
+    return turn->is_stored;
+}
+
+bool conversation_keep(struct conversation *c, struct history *history, struct err *err)
+{
+    struct turn *last = c->n > 0 ? c->turn[c->n - 1] : NULL;
+
+    c->history = history;
+    if (history == NULL || last == NULL || last->role != ROLE_USER || last->is_stored)
+        return true;
+    return store_question(c, last, NULL, err);
 }
 
 bool conversation_set_system(struct conversation *c, const char *text, struct err *err)
@@ -202,15 +223,14 @@ bool conversation_set_system(struct conversation *c, const char *text, struct er
     return c->history == NULL || c->id[0] == '\0' || store_system(c, err);
 }
 
-bool conversation_add_user(struct conversation *c, const char *text, int64_t *id,
-                           struct err *err)
+bool conversation_add_user(struct conversation *c, const char *text, size_t len,
+                           int64_t *id, struct err *err)
 {
-    struct history_message msg = {.role = ROLE_USER, .text = text, .len = strlen(text)};
+    struct turn *turn = add_turn(c, ROLE_USER, text, len);
 
     if (id != NULL)
         *id = 0;
-    add_turn(c, ROLE_USER, text, msg.len);
-    return store(c, &msg, id, err);
+    return c->history == NULL || store_question(c, turn, id, err);
 }
 
 void conversation_drop_question(struct conversation *c)
@@ -232,14 +252,16 @@ bool conversation_begin_answer(struct conversation *c, int64_t *id, struct err *
 
     add_turn(c, ROLE_ASSISTANT, "", 0);
     c->answer_id = 0;
-    *id = 0;
+    if (id != NULL)
+        *id = 0;
     if (c->history == NULL || c->id[0] == '\0')
         return true;
     if (!history_begin_answer(c->history, c->id, &msg, &c->answer_id, err)) {
         c->answer_id = 0;
         return false;
     }
-    *id = c->answer_id;
+    if (id != NULL)
+        *id = c->answer_id;
     return true;
 }
 
@@ -270,6 +292,26 @@ bool conversation_save_answer(struct conversation *c, struct err *err)
         turn->thinking.len > 0 ? turn->thinking.data : NULL, turn->thinking.len, err);
 }
 
+/* The sampling settings as JSON. */
+static void add_settings(const struct sampling *s, struct buf *out)
+{
+    struct json_writer w;
+
+    json_begin(&w, out);
+    json_object(&w);
+    json_key(&w, "temp");
+    json_float(&w, s->temperature);
+    json_key(&w, "top_k");
+    json_integer(&w, s->top_k);
+    json_key(&w, "top_p");
+    json_float(&w, s->top_p);
+    json_key(&w, "min_p");
+    json_float(&w, s->min_p);
+    json_key(&w, "repeat_penalty");
+    json_float(&w, s->repeat_penalty);
+    json_end_object(&w);
+}
+
 bool conversation_finish_answer(struct conversation *c, const struct report *done,
                                 struct err *err)
 {
@@ -280,19 +322,27 @@ bool conversation_finish_answer(struct conversation *c, const struct report *don
         .model = c->model,
         .stop_reason = stop_reason_name(done->stop_reason),
         .has_seed = true,
-        .seed = done->seed,
-        .tokens = done->ids.id,
+        .seed = done->sampling.seed,
+        .tokens = done->ids.id, /* int32, little-endian on all our machines */
         .tokens_len = done->ids.len * sizeof(int32_t),
     };
+
+    struct buf settings;
+    bool ok;
 
     c->answer_id = 0;
     if (turn == NULL || id == 0)
         return true;
+    buf_init(&settings, 4096);
+    add_settings(&done->sampling, &settings);
+    msg.settings = buf_text(&settings);
     msg.text = buf_text(&turn->text);
     msg.len = turn->text.len;
     msg.thinking = turn->thinking.len > 0 ? turn->thinking.data : NULL;
     msg.thinking_len = turn->thinking.len;
-    return history_finish_answer(c->history, id, &msg, err);
+    ok = history_finish_answer(c->history, id, &msg, err);
+    buf_release(&settings);
+    return ok;
 }
 
 /* --- for the model -------------------------------------------------------------------

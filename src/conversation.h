@@ -20,18 +20,20 @@
 
 struct conversation;
 
-enum conversation_mode { CONVERSATION_STORED, CONVERSATION_IN_MEMORY };
-
-/* history is borrowed, and may be NULL: then nothing is stored, whatever the mode. */
-struct conversation *conversation_open(struct history *history,
-                                       enum conversation_mode mode);
+/* Nothing is stored until conversation_keep. */
+struct conversation *conversation_open(void);
 void conversation_close(struct conversation *c); /* accepts NULL */
+
+/* From now on everything goes into history (borrowed; NULL: nothing does), beginning
+ * with what the session lacks: the system prompt and a last question. */
+bool conversation_keep(struct conversation *c, struct history *history,
+                       struct err *err) MUST_USE;
 
 /* Begins anew; the session is made when the first message is stored. */
 void conversation_clear(struct conversation *c);
 
-/* Replaces all by the session in the history. On failure nothing has changed. */
-bool conversation_load(struct conversation *c, const char *id,
+/* Replaces all by the session in history. On failure nothing has changed. */
+bool conversation_load(struct conversation *c, struct history *history, const char *id,
                        struct err *err) MUST_USE;
 
 /* "" while the session is not in the history. */
@@ -45,13 +47,14 @@ bool conversation_set_system(struct conversation *c, const char *text,
 const char *conversation_system(const struct conversation *c); /* "" for none */
 
 /* The user says something. *id (may be NULL): the message's number, 0 if not stored. */
-bool conversation_add_user(struct conversation *c, const char *text, int64_t *id,
-                           struct err *err) MUST_USE;
+bool conversation_add_user(struct conversation *c, const char *text, size_t len,
+                           int64_t *id, struct err *err) MUST_USE;
 /* Takes the last question back from what the model gets, and an answer without a word
  * after it. */
 void conversation_drop_question(struct conversation *c);
 
-/* The answer: begun, grown, written down (call it at most once a second), finished. */
+/* The answer: begun, grown, written down (call it at most once a second), finished.
+ * The numbers of messages may be NULL. */
 bool conversation_begin_answer(struct conversation *c, int64_t *id,
                                struct err *err) MUST_USE;
 void conversation_grow_answer(struct conversation *c, enum report_kind part,

@@ -49,7 +49,6 @@ struct oneshot {
     double deadline; /* clock_seconds(); 0: none */
     bool is_loaded;
     bool is_asked;   /* the worker owes an answer */
-    bool has_begun;  /* the history knows of the turn */
     bool is_stopped; /* early: why says how the program ends */
     enum stop_reason reason;
     struct err why;
@@ -197,10 +196,7 @@ static bool take_start(struct oneshot *o, const struct report *r, struct err *er
 {
     struct answer_facts facts;
 
-    record_begin(o->record, o->model.name,
-                 o->opt->tokens != NULL ? o->opt->tokens : buf_text(&o->message),
-                 o->opt->tokens != NULL ? strlen(o->opt->tokens) : o->message.len);
-    o->has_begun = true;
+    record_begin(o->record);
     facts = facts_of(o);
     return answer_start(&o->answer, &facts, r->prompt_tokens, err);
 }
@@ -211,7 +207,7 @@ static bool take_text(struct oneshot *o, const struct report *r, struct err *err
         r->kind == REPORT_THINKING ? CHAT_PART_THINKING : CHAT_PART_TEXT;
     bool ok = answer_add(&o->answer, part, r->text, r->len, err);
 
-    record_extend(o->record, &o->answer.text, &o->answer.thinking);
+    record_grow(o->record, r);
     return ok;
 }
 
@@ -306,9 +302,10 @@ static bool prepare(struct oneshot *o, struct err *err)
     if (opt->tokens != NULL &&
         !prompt_parse_ids(opt->tokens, strlen(opt->tokens), "--tokens", &o->ids, err))
         return false;
-    o->record = record_open(opt, err);
-    if (o->record == NULL || !catalog_resolve(opt, &o->model, err) ||
-        !interrupt_watch(err))
+    if (!catalog_resolve(opt, &o->model, err))
+        return false;
+    o->record = record_open(opt, o->model.name, err);
+    if (o->record == NULL || !interrupt_watch(err))
         return false;
     interrupt_guard_model(o->model.path, NULL);
     engine = model_engine_options(opt, o->model.path);
@@ -373,17 +370,20 @@ static bool ask(struct oneshot *o, struct err *err)
     if (!prompt_compose(opt, &o->input, &o->message, err))
         return false;
     buf_release(&o->input);
+    if (opt->tokens == NULL && o->message.len == 0)
+        return err_set(err, ERR_USAGE, "nothing to ask: standard input is empty");
     if (opt->tokens != NULL) {
+        record_ask(o->record, opt->tokens, strlen(opt->tokens));
         ask.token = o->ids.id;
         ask.n_token = o->ids.len;
-    } else if (o->message.len == 0) {
-        return err_set(err, ERR_USAGE, "nothing to ask: standard input is empty");
-    } else if (opt->raw) {
+    } else {
+        record_ask(o->record, o->message.data, o->message.len);
+    }
+    if (opt->raw && opt->tokens == NULL) {
         ask.raw = o->message.data;
         ask.raw_len = o->message.len;
-    } else {
-        ask.msg =
-            record_messages(o->record, o->message.data, o->message.len, &ask.n_msg);
+    } else if (!opt->raw) {
+        ask.msg = record_messages(o->record, &ask.n_msg);
     }
     worker_ask(o->worker, &ask);
     o->is_asked = true;
@@ -413,9 +413,8 @@ static bool conclude(struct oneshot *o, struct err *err)
 
     if (!o->has_done || o->is_stopped)
         o->done.stop_reason = o->reason;
-    if (o->has_begun)
-        record_finish(o->record, o->model.name, &o->answer.text, &o->answer.thinking,
-                      &o->done, &o->sampling);
+    o->done.sampling = o->sampling;
+    record_finish(o->record, &o->done);
     facts = facts_of(o);
     if (!o->is_stopped || o->why.kind != ERR_IO)
         is_shown = answer_end(&o->answer, &facts, err);
@@ -433,9 +432,9 @@ static void break_off(struct oneshot *o)
 {
     answer_break_off(&o->answer);
     o->done.stop_reason = STOP_INTERRUPT;
-    if (o->has_begun)
-        record_finish(o->record, o->model.name, &o->answer.text, &o->answer.thinking,
-                      &o->done, &o->sampling);
+    o->done.sampling = o->sampling;
+    if (o->record != NULL)
+        record_finish(o->record, &o->done);
 }
 
 static void release(struct oneshot *o)

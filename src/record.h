@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A turn's way into the history: the session gone on with or begun, the message as it
- * was asked, the answer as it grows. Where the history cannot be written one warning is
- * printed and the turn goes on without.
+ * A conversation of `hadal run` and its way into the history: the session gone on with
+ * or begun, one question, one answer. Nothing is written before the prompt was
+ * accepted. Where the history cannot be written one warning is printed and the turn
+ * goes on without.
  */
 #ifndef HADAL_RECORD_H
 #define HADAL_RECORD_H
@@ -10,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "src/base/buf.h"
 #include "src/base/err.h"
 #include "src/base/message.h"
 #include "src/options.h"
@@ -19,29 +19,25 @@
 struct record;
 
 /* Finds the session that --continue or --session names and reads it. ERR_SESSION,
- * ERR_USAGE (several), ERR_DB. Nothing is written yet. */
-struct record *record_open(const struct options *opt, struct err *err) MUST_USE;
+ * ERR_USAGE (several), ERR_DB. */
+struct record *record_open(const struct options *opt, const char *model,
+                           struct err *err) MUST_USE;
 void record_close(struct record *r); /* accepts NULL */
 
-/* The conversation with `text` as its last message; borrowed until record_close. */
-const struct message *record_messages(struct record *r, const char *text, size_t len,
-                                      size_t *n);
+/* The question, as it is to be stored. */
+void record_ask(struct record *r, const char *text, size_t len);
+/* The conversation with the question as its last message; borrowed. */
+const struct message *record_messages(struct record *r, size_t *n);
+
+/* The prompt was accepted: writes session, system prompt and question, and begins the
+ * answer. */
+void record_begin(struct record *r);
+/* A text or thinking report; the history hears of it at most once a second. */
+void record_grow(struct record *r, const struct report *part);
+/* The end of the answer, as done tells it. */
+void record_finish(struct record *r, const struct report *done);
 
 /* The session's id: the one gone on with, or begun; NULL where there is none. */
 const char *record_session(const struct record *r);
-
-/* The prompt was accepted: writes session, system prompt and message, and begins the
- * answer. text: the message as it was asked. */
-void record_begin(struct record *r, const char *model, const char *text, size_t len);
-
-/* The answer so far, thinking NULL where there is none; writes at most once a second.
- */
-void record_extend(struct record *r, const struct buf *text,
-                   const struct buf *thinking);
-
-/* The answer as it is, once. */
-void record_finish(struct record *r, const char *model, const struct buf *text,
-                   const struct buf *thinking, const struct report *done,
-                   const struct sampling *sampling);
 
 #endif

@@ -281,7 +281,7 @@ static bool load(struct worker *w)
 static void run_turn(struct worker *w, const struct ask *ask)
 {
     const struct turn_sink sink = {w, tell_start, tell_prefill, tell_text};
-    struct report r = {.turn = ask->turn, .seed = ask->sampling.seed};
+    struct report r = {.turn = ask->turn, .sampling = ask->sampling};
     struct turn_result result;
     bool ok;
 

@@ -44,7 +44,7 @@ struct report {
     int ctx_used, ctx_size; /* used: so far (TEXT, THINKING, DONE) */
     float tokens_per_s;     /* of decoding so far (TEXT, THINKING, DONE) */
     struct tokens ids;      /* sampled ids (DONE), without the end-of-turn token */
-    uint64_t seed;
+    struct sampling sampling; /* as asked (DONE, FAILED) */
     const struct engine_info *info; /* READY: valid until worker_stop */
     struct err err;
 };

@@ -184,7 +184,7 @@ static void answer(struct worker *w, const struct fake_ask *ask)
     r.ctx_used = ask->n_prompt + n_tokens;
     r.ctx_size = w->ctx_size;
     r.tokens_per_s = 21.4f;
-    r.seed = ask->seed;
+    r.sampling.seed = ask->seed;
     send(w, &r);
 }
 
