@@ -212,6 +212,7 @@ struct terminal *term_open(enum theme theme, struct err *err)
     t->theme = theme;
     t->is_stale = true;
     arm_restore(&saved);
+    del_curterm(cur_term); /* of check_terminal; newterm makes its own */
     t->screen = newterm(NULL, stdout, stdin);
     if (t->screen == NULL) {
         term_restore_now();
