@@ -165,7 +165,7 @@ static bool run_steps(struct db *db, int from, int target, struct err *err)
 
 bool schema_migrate(struct db *db, int target, struct err *err)
 {
-    int version;
+    int version = 0;
     const char *file = sqlite3_db_filename(db->conn, "main");
     bool in_memory = file == NULL || file[0] == '\0';
 
