@@ -15,7 +15,7 @@
     ACTION(END_OF_INPUT, CHAT, "quit, when the message is empty")                      \
     ACTION(NEW_SESSION, CHAT, "begin a new session")                                   \
     ACTION(FOLD, CHAT, "show or fold the model's thinking; complete a /command")       \
-    ACTION(HELP, PLACES, "this help")                                                  \
+    ACTION(HELP, PLACES, "help: all keys and commands")                                \
     ACTION(SESSIONS, PLACES, "list of sessions: type to filter, Enter opens")          \
     ACTION(SEARCH, PLACES, "search all messages: Enter opens at the hit")              \
     ACTION(REDRAW, PLACES, "draw the screen again")                                    \

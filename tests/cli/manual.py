@@ -46,6 +46,15 @@ def test_options(h):
           options_of_help(bare, "Options"))
 
 
+def test_commands_of_chat(h):
+    """What can be typed in the chat; its keys are compared by test_input."""
+    with open(TOP / "src" / "app_command.c") as f:
+        rows = re.findall(r'ROW\("(/\w+)", "([^"]*)", "([^"]*)"', f.read())
+    section = page("hadal.1").split(".Sh COMMANDS OF THE CHAT")[1].split(".Sh")[0]
+    equal([f"{name} {argument}".strip() + "\n" + text for name, argument, text in rows],
+          [item.strip() for item in section.split(".El")[0].split(".It ")[1:]])
+
+
 def test_letters(h):
     for name in commands(h):
         text = h.works("help", name).text.split("\nCommon options:")[0]

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/buf.h"
@@ -197,12 +198,48 @@ static void test_keymap(void)
     buf_release(&keys);
 }
 
+/* The manual's section on keys is the key table in mdoc. */
+static void add_manual(struct buf *out)
+{
+    buf_add_text(out, ".Sh KEYS OF THE CHAT\n");
+    for (enum action_group g = GROUP_CHAT; g < GROUP_N; g++) {
+        buf_addf(out, ".Ss %s\n.Bl -tag -width \"^W, Alt-Backspace\" -compact\n",
+                 keymap_group_title(g));
+        for (enum action a = ACTION_NONE + 1; a < ACTION_N; a++) {
+            if (keymap_group(a) != g)
+                continue;
+            buf_add_text(out, ".It ");
+            keymap_keys(a, out);
+            buf_addf(out, "\n%s\n", keymap_help(a));
+        }
+        buf_add_text(out, ".El\n");
+    }
+}
+
+static void test_manual(void)
+{
+    const char *top = getenv("top_srcdir");
+    char path[4096];
+    struct buf section;
+    char *page;
+
+    buf_init(&section, 65536);
+    add_manual(&section);
+    snprintf(path, sizeof(path), "%s/man/hadal.1", top == NULL ? "." : top);
+    page = test_read(path, NULL);
+    if (page != NULL && strstr(page, buf_text(&section)) == NULL)
+        FAIL("man/hadal.1 lacks this section:\n%s", buf_text(&section));
+    free(page);
+    buf_release(&section);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         {"samples", test_samples},       {"pieces", test_pieces},
         {"paste", test_paste_in_pieces}, {"flush", test_flush},
         {"any_bytes", test_any_bytes},   {"keymap", test_keymap},
+        {"manual", test_manual},
     };
 
     return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
