@@ -148,6 +148,7 @@ static void open_session(struct app *app, const struct ui_intent *intent)
     struct err err;
 
     if (strcmp(id, conversation_id(app->talk)) != 0) {
+        turn_drop_queue(app);
         if (!conversation_load(app->talk, app->history, id, &err)) {
             app_show_error(app, &err);
             return;
@@ -166,6 +167,7 @@ static void new_session(struct app *app)
 {
     struct err err;
 
+    turn_drop_queue(app);
     conversation_clear(app->talk);
     if (app->opt->system == NULL &&
         !conversation_set_system(
@@ -453,7 +455,8 @@ static void release(struct app *app)
     signals_close();
     conversation_close(app->talk);
     history_close(app->history);
-    turn_drop_queue(app);
+    for (size_t i = 0; i < app->n_queue; i++)
+        free(app->queue[i]);
     free(app->queue);
     ui_intent_release(&app->later);
     free(app->question);

@@ -53,8 +53,8 @@ void app_do(struct app *app, struct ui_intent *intent); /* takes the intent's te
 
 /* app_turn.c */
 void turn_submit(struct app *app, const char *text); /* now, or when it is its turn */
-void turn_send_next(struct app *app); /* from the queue, if the model is free */
-void turn_drop_queue(struct app *app);
+void turn_send_next(struct app *app);  /* from the queue, if the model is free */
+void turn_drop_queue(struct app *app); /* its first message is a draft again */
 void turn_stop(struct app *app);
 void turn_take_report(struct app *app, struct report *r);
 void turn_show_model(struct app *app, const char *model);

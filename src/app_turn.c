@@ -104,8 +104,11 @@ void turn_send_next(struct app *app)
 
 void turn_drop_queue(struct app *app)
 {
+    if (app->n_queue > 0)
+        ui_set_draft(app->ui, app->queue[0]);
     while (app->n_queue > 0)
         free(app->queue[--app->n_queue]);
+    show_queue(app);
 }
 
 void turn_stop(struct app *app)
@@ -224,6 +227,8 @@ static void take_done(struct app *app, const struct report *r)
     const char *note = remark(stop_reason_name(r->stop_reason));
 
     end_turn(app, r);
+    if (note == NULL && !app->has_text)
+        note = "the model had nothing to say";
     transcript_set_note(ui_transcript(app->ui), note, STYLE_NOTICE);
 }
 

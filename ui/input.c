@@ -272,6 +272,8 @@ static bool take_paste(struct input *in, struct key *out)
     n = end != NULL ? (size_t)(end - p) : in->bytes.len - held_back(p, in->bytes.len);
     if (end == NULL)
         n -= utf8_incomplete_tail(p, n);
+    if (end == NULL && n > 0 && p[n - 1] == '\r')
+        n--; /* it may be half of CR LF */
     buf_clear(&in->paste);
     if (n > 0 && !buf_add(&in->paste, p, n))
         n = 0;

@@ -61,7 +61,8 @@ static const struct canned canned[] = {
      "日本語の敬語は、話し手と聞き手の関係によって言葉の形が変わる仕組みです。"
      "「です」「ます」は丁寧語、「いらっしゃる」は尊敬語です。\n\n"
      "中文也可以：模型在本机运行，不需要网络。\n\n"
-     "Emoji: 🙂 👍🏽 👩‍💻 👨‍👩‍👧‍👦 🇩🇪 ❤️ ✔️ 1️⃣ "
+     "Emoji: 🙂 👍🏽 👩‍💻 👨‍👩‍👧‍👦 🇩🇪 ❤️ ✔️ "
+     "1️⃣ "
      "end.\n"
      "Combining: e\xCC\x81 n\xCC\x83 Z\xCC\xB6\xCC\xA8 กำ नि 한국어 end."},
     {"code", NULL,
