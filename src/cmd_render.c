@@ -71,11 +71,11 @@ static bool read_bool(const cJSON *object, const char *key, bool *value, bool *g
 {
     const cJSON *item = json_get(object, key);
 
-    *given = item != NULL;
-    if (item != NULL && !cJSON_IsBool(item))
+    *given = item != NULL && !cJSON_IsNull(item);
+    if (*given && !cJSON_IsBool(item))
         return err_set(err, ERR_USAGE, "%s: \"%s\" is neither true nor false", source,
                        key);
-    if (item != NULL)
+    if (*given)
         *value = cJSON_IsTrue(item);
     return true;
 }

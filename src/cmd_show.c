@@ -27,6 +27,12 @@ struct fact {
 
 enum { MAX_FACTS = 24 };
 
+/* Where 0 only says that there is none. */
+static int64_t or_unknown(int64_t n)
+{
+    return n > 0 ? n : -1;
+}
+
 static size_t collect(const struct catalog_model *model, const struct engine *engine,
                       struct fact facts[MAX_FACTS])
 {
@@ -38,14 +44,14 @@ static size_t collect(const struct catalog_model *model, const struct engine *en
         {"path", model->path, 0},
         {"architecture", i->architecture, 0},
         {"type", i->type, 0},
-        {"size_bytes", NULL, (int64_t)i->file_bytes},
-        {"parameters", NULL, i->n_params},
-        {"context", NULL, i->ctx_train},
-        {"layers", NULL, i->n_layer},
-        {"hidden", NULL, i->hidden},
-        {"heads", NULL, i->n_head},
-        {"experts", NULL, i->n_expert},
-        {"experts_used", NULL, i->n_expert_used},
+        {"size_bytes", NULL, or_unknown((int64_t)i->file_bytes)},
+        {"parameters", NULL, or_unknown(i->n_params)},
+        {"context", NULL, or_unknown(i->ctx_train)},
+        {"layers", NULL, or_unknown(i->n_layer)},
+        {"hidden", NULL, or_unknown(i->hidden)},
+        {"heads", NULL, or_unknown(i->n_head)},
+        {"experts", NULL, or_unknown(i->n_expert)},
+        {"experts_used", NULL, or_unknown(i->n_expert_used)},
         {"vocabulary", NULL, i->vocab},
         {"pre_tokenizer", tokenizer_pre(t), 0},
         {"bos", NULL, tokenizer_bos(t)},
@@ -100,7 +106,7 @@ static void add_text(struct buf *out, const struct fact *fact, size_t n,
             human_bytes((size_t)fact[i].number, number);
         else if (strcmp(fact[i].key, "parameters") == 0)
             human_count(fact[i].number, number);
-        if (fact[i].text != NULL || fact[i].number > 0)
+        if (fact[i].text != NULL || fact[i].number >= 0)
             add_line(out, fact[i].key, fact[i].text != NULL ? fact[i].text : number);
     }
     if (info->chat_format_guessed)

@@ -2,7 +2,7 @@
 import json
 import os
 
-from hadal_cli import check, equal, fixture, main, tiny
+from hadal_cli import TOP, check, equal, fixture, main, skip, tiny
 
 GREEDY = ["--temp", "0", "-n", "8"]
 
@@ -207,6 +207,19 @@ def test_special_tokens_of_people(h):
     mark = "<\uff5cend\u2581of\u2581sentence\uff5c>"
     j = run(h, mark, "--raw", "--json").json()
     check(j["usage"]["prompt_tokens"] > 5, j)
+
+
+def test_embedded(h):
+    """Without any model named, hadal-mini answers."""
+    if not (TOP / "share" / "hadal-mini.gguf").exists():
+        skip("share/hadal-mini.gguf is not here")
+    r = h.works("run", stdin=b"hi\n")
+    check(r.text.strip() and r.err == b"", r)
+    j = h.works("run", "--json", "--temp", "0", "hi").json()
+    equal((j["model"], j["stop_reason"]), ("hadal-mini", "eos"))
+    equal(h.works("run", "-c", "--json", "--temp", "0", "thanks").json()["model"],
+          "hadal-mini")
+    check("hadal-mini" in [m["name"] for m in h.works("list", "--json").json()], "list")
 
 
 def test_thinking(h):
