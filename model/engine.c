@@ -281,6 +281,35 @@ bool engine_look(const char *path, struct engine_facts *out, struct err *err)
     return true;
 }
 
+/* A number of the file, where it is one and in range, else -1. */
+static float advised_number(const struct gguf *g, const char *key, double max)
+{
+    double value;
+
+    if (gguf_get_float(g, key, &value, NULL) != 1 || !(value >= 0 && value <= max))
+        return -1;
+    return (float)value;
+}
+
+/* The keys general.sampling.*, which converters copy from generation_config.json. */
+static struct sampling read_advice(const struct gguf *g)
+{
+    struct sampling s = {-1, -1, -1, -1, -1, 0};
+    int64_t top_k;
+
+    if (g == NULL)
+        return s;
+    if (gguf_get_int(g, "general.sampling.top_k", 0, INT_MAX, &top_k, NULL) == 1)
+        s.top_k = (int)top_k;
+    s.temperature = advised_number(g, "general.sampling.temp", 100);
+    s.top_p = advised_number(g, "general.sampling.top_p", 1);
+    s.min_p = advised_number(g, "general.sampling.min_p", 1);
+    s.repeat_penalty = advised_number(g, "general.sampling.penalty_repeat", 100);
+    if (s.repeat_penalty == 0)
+        s.repeat_penalty = -1;
+    return s;
+}
+
 static void fill_info(struct engine *e)
 {
     struct engine_info *info = &e->info;
@@ -297,6 +326,7 @@ static void fill_info(struct engine *e)
     info->n_threads = e->be == NULL ? 0 : e->ops->n_threads(e->be);
     info->chat_format = chat_format_name(e->chat_format);
     info->chat_note = e->chat_note;
+    info->advised = read_advice(e->gguf);
     info->n_layer = s->n_layer;
     info->hidden = s->hidden;
     info->n_head = s->n_head;

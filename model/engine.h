@@ -12,16 +12,17 @@
 #include <stdint.h>
 
 #include "model/chat.h"
+#include "model/sampler.h"
 #include "model/tokenizer.h"
 #include "src/base/err.h"
 
 enum backend_kind { BACKEND_AUTO, BACKEND_CPU, BACKEND_CUDA, BACKEND_REF };
 
 struct engine_options {
-    const char *path;        /* .gguf (first part of a split set), or a model folder */
+    const char *path; /* .gguf (first part of a split set), or a model folder */
     enum backend_kind backend;
-    int n_threads;           /* 0: one per core this process may use */
-    bool vocabulary_only;    /* tokenizer and chat format; no weights needed or loaded */
+    int n_threads;        /* 0: one per core this process may use */
+    bool vocabulary_only; /* tokenizer and chat format; no weights needed or loaded */
     const char *chat_format; /* override by name; NULL: detected */
 };
 
@@ -29,19 +30,20 @@ struct engine_options {
  * and are the file's words: they go through termtext before a terminal. */
 struct engine_info {
     const char *path;
-    const char *name;          /* general.name, or the file's name */
-    const char *architecture;  /* "deepseek2" */
-    const char *type;          /* of most weight bytes: "Q4_K" */
-    const char *backend;       /* "cpu" */
-    const char *kernels;       /* "avx2+fma+f16c" */
-    const char *chat_format;   /* "deepseek-v3"; "none" */
+    const char *name;         /* general.name, or the file's name */
+    const char *architecture; /* "deepseek2" */
+    const char *type;         /* of most weight bytes: "Q4_K" */
+    const char *backend;      /* "cpu" */
+    const char *kernels;      /* "avx2+fma+f16c" */
+    const char *chat_format;  /* "deepseek-v3"; "none" */
     bool chat_format_guessed;
-    const char *chat_note;     /* why a recognised format cannot be used, or NULL */
+    const char *chat_note; /* why a recognised format cannot be used, or NULL */
     int n_threads;
     int n_layer, hidden, n_head, vocab, n_expert, n_expert_used, ctx_train;
     int64_t n_params;
     size_t file_bytes;
     size_t cache_bytes_per_token; /* F16 */
+    struct sampling advised; /* what the file recommends; negative: it does not say */
 };
 
 struct engine;

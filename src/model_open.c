@@ -12,10 +12,6 @@
 #include "src/catalog.h"
 #include "src/interrupt.h"
 
-/* Where neither the options nor the configuration say (the contract's). */
-static const struct sampling defaults = {
-    .temperature = 0.6F, .top_p = 0.95F, .repeat_penalty = 1};
-
 struct engine_options model_engine_options(const struct options *opt, const char *path)
 {
     return (struct engine_options){.path = path,
@@ -41,20 +37,14 @@ static uint64_t draw_seed(void)
 
 struct sampling model_sampling(const struct options *opt)
 {
-    struct sampling s = defaults;
-
-    if (opt->temp >= 0)
-        s.temperature = (float)opt->temp;
-    if (opt->top_k >= 0)
-        s.top_k = opt->top_k;
-    if (opt->top_p >= 0)
-        s.top_p = (float)opt->top_p;
-    if (opt->min_p >= 0)
-        s.min_p = (float)opt->min_p;
-    if (opt->repeat_penalty >= 0)
-        s.repeat_penalty = (float)opt->repeat_penalty;
-    s.seed = opt->seed >= 0 ? (uint64_t)opt->seed : draw_seed();
-    return s;
+    return (struct sampling){
+        .temperature = (float)opt->temp,
+        .top_k = opt->top_k,
+        .top_p = (float)opt->top_p,
+        .min_p = (float)opt->min_p,
+        .repeat_penalty = (float)opt->repeat_penalty,
+        .seed = opt->seed >= 0 ? (uint64_t)opt->seed : draw_seed(),
+    };
 }
 
 struct engine *model_open(const struct options *opt, enum model_parts parts,

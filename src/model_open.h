@@ -15,7 +15,8 @@
 struct engine_options model_engine_options(const struct options *opt, const char *path);
 struct session_options model_session_options(const struct options *opt);
 
-/* The sampling that the options say; a seed not given is drawn. */
+/* The sampling that the options say: negative where they say nothing (turn.h); a seed
+ * not given is drawn. */
 struct sampling model_sampling(const struct options *opt);
 
 /* Resolves and opens the model that the options name, and guards its file against being

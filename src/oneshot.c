@@ -413,7 +413,8 @@ static bool conclude(struct oneshot *o, struct err *err)
 
     if (!o->has_done || o->is_stopped)
         o->done.stop_reason = o->reason;
-    o->done.sampling = o->sampling;
+    if (!o->has_done)
+        o->done.sampling = o->sampling;
     record_finish(o->record, &o->done);
     facts = facts_of(o);
     if (!o->is_stopped || o->why.kind != ERR_IO)
@@ -432,7 +433,8 @@ static void break_off(struct oneshot *o)
 {
     answer_break_off(&o->answer);
     o->done.stop_reason = STOP_INTERRUPT;
-    o->done.sampling = o->sampling;
+    if (!o->has_done)
+        o->done.sampling = o->sampling;
     if (o->record != NULL)
         record_finish(o->record, &o->done);
 }

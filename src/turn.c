@@ -379,12 +379,34 @@ static bool decode(struct turn *t, struct err *err)
     return ok;
 }
 
+static float first_known(float a, float b, float c)
+{
+    return a >= 0 ? a : b >= 0 ? b : c;
+}
+
+/* What was asked for, else what the model's file advises, else the defaults. */
+static struct sampling choose_sampling(const struct sampling *asked,
+                                       const struct sampling *advised)
+{
+    int top_k = asked->top_k >= 0 ? asked->top_k : advised->top_k;
+
+    return (struct sampling){
+        .temperature = first_known(asked->temperature, advised->temperature, 0.6F),
+        .top_k = top_k >= 0 ? top_k : 0,
+        .top_p = first_known(asked->top_p, advised->top_p, 0.95F),
+        .min_p = first_known(asked->min_p, advised->min_p, 0),
+        .repeat_penalty =
+            first_known(asked->repeat_penalty, advised->repeat_penalty, 1),
+        .seed = asked->seed,
+    };
+}
+
 static void open_sampler(struct turn *t)
 {
     /* The penalty looks back 64 tokens; the rest of the prompt is of no use to it. */
     size_t from = t->prompt.len > 64 ? t->prompt.len - 64 : 0;
 
-    t->sampler = sampler_open(&t->ask->sampling, session_n_vocab(t->session));
+    t->sampler = sampler_open(&t->result->sampling, session_n_vocab(t->session));
     for (size_t i = from; i < t->prompt.len; i++)
         sampler_accept(t->sampler, t->prompt.id[i]);
 }
@@ -405,6 +427,7 @@ bool turn_run(struct session *session, const struct engine *engine,
     bool ok;
 
     memset(result, 0, sizeof(*result));
+    result->sampling = choose_sampling(&ask->sampling, &engine_info(engine)->advised);
     stop_finder_init(&t.stop_finder, ask->stop, ask->n_stop);
     buf_init(&t.characters, (size_t)-2);
     buf_init(&t.ready, (size_t)-2);

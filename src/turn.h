@@ -34,9 +34,9 @@ struct ask {
     const int32_t *token; /* ... or exactly these ids (token != NULL) */
     size_t n_token;
     enum think_mode think;
-    struct sampling sampling;
-    int max_tokens;          /* -1: until the context is full */
-    const char *const *stop; /* stop texts, none empty */
+    struct sampling sampling; /* negative: as the model advises, else the default */
+    int max_tokens;           /* -1: until the context is full */
+    const char *const *stop;  /* stop texts, none empty */
     size_t n_stop;
 };
 
@@ -58,6 +58,7 @@ struct turn_sink {
 
 struct turn_result {
     enum stop_reason stop_reason;
+    struct sampling sampling; /* in force */
     int prompt_tokens, cached_tokens, completion_tokens;
     int n_decoded; /* tokens evaluated one at a time, in decode_s */
     double prefill_s, decode_s;

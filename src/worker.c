@@ -281,7 +281,7 @@ static bool load(struct worker *w)
 static void run_turn(struct worker *w, const struct ask *ask)
 {
     const struct turn_sink sink = {w, tell_start, tell_prefill, tell_text};
-    struct report r = {.turn = ask->turn, .sampling = ask->sampling};
+    struct report r = {.turn = ask->turn};
     struct turn_result result;
     bool ok;
 
@@ -290,6 +290,7 @@ static void run_turn(struct worker *w, const struct ask *ask)
                   &r.err);
     r.kind = ok ? REPORT_DONE : REPORT_FAILED;
     r.stop_reason = result.stop_reason;
+    r.sampling = result.sampling;
     r.prompt_tokens = result.prompt_tokens;
     r.cached_tokens = result.cached_tokens;
     r.completion_tokens = result.completion_tokens;

@@ -41,10 +41,10 @@ struct report {
     enum stop_reason stop_reason;
     int prompt_tokens, cached_tokens, completion_tokens;
     double load_s, prefill_s, decode_s;
-    int ctx_used, ctx_size; /* used: so far (TEXT, THINKING, DONE) */
-    float tokens_per_s;     /* of decoding so far (TEXT, THINKING, DONE) */
-    struct tokens ids;      /* sampled ids (DONE), without the end-of-turn token */
-    struct sampling sampling; /* as asked (DONE, FAILED) */
+    int ctx_used, ctx_size;   /* used: so far (TEXT, THINKING, DONE) */
+    float tokens_per_s;       /* of decoding so far (TEXT, THINKING, DONE) */
+    struct tokens ids;        /* sampled ids (DONE), without the end-of-turn token */
+    struct sampling sampling; /* in force (DONE, FAILED) */
     const struct engine_info *info; /* READY: valid until worker_stop */
     struct err err;
 };

@@ -1,6 +1,7 @@
 """hadal run: what is asked, what is printed."""
 import json
 import os
+import struct
 
 from hadal_cli import TOP, check, equal, fixture, main, skip, tiny
 
@@ -190,6 +191,32 @@ def test_seeds(h):
         x = h.works(*args, "--seed", "3", *more).json()
         y = h.works(*args, "--seed", "4", *more).json()
         equal(x["token_ids"], y["token_ids"], more)
+
+
+def with_keys(source, floats):
+    """The GGUF with more float keys; its data stays where alignment wants it."""
+    data = open(source, "rb").read()
+    keys = b"".join(struct.pack("<Q", len(k)) + k.encode() + struct.pack("<If", 6, v)
+                    for k, v in floats.items())
+    pad = -(len(keys) + 8 + 3 + 4 + 8) % 32
+    keys += struct.pack("<Q", 3) + b"x.y" + struct.pack("<IQ", 8, pad) + b"." * pad
+    n_kv = struct.unpack_from("<Q", data, 16)[0] + len(floats) + 1
+    return data[:16] + struct.pack("<Q", n_kv) + keys + data[24:]
+
+
+def test_advice_of_the_model(h):
+    """The model's own sampling settings count where nobody says anything."""
+    greedy = run(h, "hi", "--json").json()["token_ids"]
+    path = h.file("m.gguf", with_keys(tiny(), {"general.sampling.temp": 0.0}))
+    for seed in "12":
+        args = ["run", "-m", path, "-n", "8", "--json", "--seed", seed, "hi"]
+        equal(h.works(*args).json()["token_ids"], greedy)
+    args = ["run", "-n", "8", "--json", "--seed", "3", "--no-history", "hi"]
+    equal(h.works(*args, "-m", path, "--temp", "0.6").json()["token_ids"],
+          h.works(*args, "-m", tiny()).json()["token_ids"], "the default is 0.6")
+    path = h.file("n.gguf", with_keys(tiny(), {"general.sampling.top_p": 7.0}))
+    equal(h.works(*args, "-m", path, "--top-p", "0.95").json()["token_ids"],
+          h.works(*args, "-m", path).json()["token_ids"], "out of range")
 
 
 def test_raw(h):
