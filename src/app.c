@@ -180,6 +180,21 @@ static void new_session(struct app *app)
     app_show_title(app);
 }
 
+static void delete_session(struct app *app, const char *id)
+{
+    struct err err;
+
+    if (app->history == NULL || app->opt->no_history)
+        return;
+    if (!history_delete_session(app->history, id, &err)) {
+        app_show_error(app, &err);
+        return;
+    }
+    if (strcmp(id, conversation_id(app->talk)) == 0)
+        new_session(app);
+    list_sessions(app);
+}
+
 /* --- intents ------------------------------------------------------------------------
  */
 
@@ -221,6 +236,10 @@ void app_do(struct app *app, struct ui_intent *intent)
     case UI_OPEN_SESSION:
         if (!put_off(app, intent))
             open_session(app, intent);
+        break;
+    case UI_DELETE_SESSION:
+        if (!put_off(app, intent))
+            delete_session(app, intent->text);
         break;
     case UI_LIST_SESSIONS:
         list_sessions(app);

@@ -39,9 +39,18 @@
     ACTION(DELETE_WORD, WRITING, "delete the word before the cursor")                  \
     ACTION(DELETE_TO_START, WRITING, "delete to the line's beginning")                 \
     ACTION(DELETE_TO_END, WRITING, "delete to the line's end")                         \
-    ACTION(YANK, WRITING, "put back what was deleted last")
+    ACTION(YANK, WRITING, "put back what was deleted last")                            \
+    ACTION(RENAME, SESSIONS, "name the session anew")                                  \
+    ACTION(DELETE, SESSIONS, "delete the session; asks once more")
 
-enum action_group { GROUP_CHAT, GROUP_PLACES, GROUP_READING, GROUP_WRITING, GROUP_N };
+enum action_group {
+    GROUP_CHAT,
+    GROUP_PLACES,
+    GROUP_READING,
+    GROUP_WRITING,
+    GROUP_SESSIONS,
+    GROUP_N
+};
 
 #define ACTION_ENUM(name, group, help) ACTION_##name,
 enum action { ACTION_NONE, ACTIONS(ACTION_ENUM) ACTION_N };

@@ -63,6 +63,8 @@ static const struct binding bindings[] = {
     {INPUT_CHAR, 'u', INPUT_CTRL, ACTION_DELETE_TO_START},
     {INPUT_CHAR, 'k', INPUT_CTRL, ACTION_DELETE_TO_END},
     {INPUT_CHAR, 'y', INPUT_CTRL, ACTION_YANK},
+    {INPUT_CHAR, 'r', INPUT_ALT, ACTION_RENAME},
+    {INPUT_CHAR, 'd', INPUT_ALT, ACTION_DELETE},
 };
 
 struct action_text {
@@ -79,6 +81,7 @@ static const char *const group_titles[GROUP_N] = {
     [GROUP_PLACES] = "Places",
     [GROUP_READING] = "Reading",
     [GROUP_WRITING] = "Writing",
+    [GROUP_SESSIONS] = "In the list of sessions",
 };
 
 static const char *const key_names[] = {

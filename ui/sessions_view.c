@@ -82,8 +82,16 @@ void ui_set_sessions(struct ui *ui, const struct ui_session *row, size_t n)
     ui->is_dirty = true;
 }
 
+/* Whatever else is pressed than Alt-d again, nothing is deleted. */
+static void spare(struct ui *ui)
+{
+    free(ui->doomed);
+    ui->doomed = NULL;
+}
+
 static void sessions_opened(struct ui *ui, const char *query)
 {
+    spare(ui);
     editor_set(&ui->sessions_picker.query, query == NULL ? "" : query);
     ui->sessions_picker.selected = 0;
     ui_ask(ui, UI_LIST_SESSIONS, NULL);
@@ -119,17 +127,66 @@ static void sessions_draw(struct ui *ui, struct rect area)
     picker_fit(p, ui->n_match, (size_t)rows);
     for (int i = 0; i < rows && p->first + (size_t)i < ui->n_match; i++)
         draw_entry(ui, c, area.row + LIST_TOP + i, area, p->first + (size_t)i);
-    if (ui->n_match == ui->n_session)
+    if (ui->doomed != NULL)
+        snprintf(count, sizeof(count), "Alt-d again deletes it for good");
+    else if (ui->n_match == ui->n_session)
         snprintf(count, sizeof(count), "%zu session%s", ui->n_session,
                  ui->n_session == 1 ? "" : "s");
     else
         snprintf(count, sizeof(count), "%zu of %zu sessions", ui->n_match,
                  ui->n_session);
     if (area.rows > 1)
-        canvas_text(c, area.row + 1, area.col + 2, area.col + area.cols, STYLE_DIM,
-                    count);
+        canvas_text(c, area.row + 1, area.col + 2, area.col + area.cols,
+                    ui->doomed != NULL ? STYLE_ERROR : STYLE_DIM, count);
     picker_draw_query(p, c, area.row, area.col, area.col + area.cols - 1,
                       " sessions: ");
+}
+
+static const struct session_row *selected(const struct ui *ui)
+{
+    size_t at = ui->sessions_picker.selected;
+
+    return at < ui->n_match ? &ui->session[ui->match[at]] : NULL;
+}
+
+static void open_selected(struct ui *ui)
+{
+    const struct session_row *s = selected(ui);
+
+    if (s != NULL)
+        ui_ask_open(ui, s->id, 0, NULL);
+    ui_go(ui, UI_PLACE_CHAT, NULL);
+}
+
+/* Opens it, with the command typed that names it. */
+static void rename_selected(struct ui *ui)
+{
+    const struct session_row *s = selected(ui);
+    struct buf command;
+
+    if (s == NULL)
+        return;
+    buf_init(&command, 65536);
+    buf_addf(&command, "/title %s", s->title != NULL ? s->title : "");
+    open_selected(ui);
+    ui_set_draft(ui, buf_text(&command));
+    buf_release(&command);
+}
+
+/* The first time it only asks. */
+static void delete_selected(struct ui *ui)
+{
+    const struct session_row *s = selected(ui);
+
+    if (s == NULL)
+        return;
+    if (ui->doomed != NULL && strcmp(ui->doomed, s->id) == 0) {
+        ui_ask(ui, UI_DELETE_SESSION, ui->doomed);
+        spare(ui);
+    } else {
+        spare(ui);
+        ui->doomed = mem_dup(s->id);
+    }
 }
 
 static bool sessions_act(struct ui *ui, enum action action)
@@ -137,10 +194,15 @@ static bool sessions_act(struct ui *ui, enum action action)
     struct picker *p = &ui->sessions_picker;
     size_t page = ui->canvas.rows > 8 ? (size_t)ui->canvas.rows - 6 : 1;
 
-    if (action == ACTION_SEND) {
-        if (p->selected < ui->n_match)
-            ui_ask_open(ui, ui->session[ui->match[p->selected]].id, 0, NULL);
-        ui_go(ui, UI_PLACE_CHAT, NULL);
+    if (action != ACTION_DELETE)
+        spare(ui);
+    if (action == ACTION_SEND || action == ACTION_RENAME || action == ACTION_DELETE) {
+        if (action == ACTION_SEND)
+            open_selected(ui);
+        else if (action == ACTION_RENAME)
+            rename_selected(ui);
+        else
+            delete_selected(ui);
         return true;
     }
     if (picker_act(p, action, ui->n_match, page))
@@ -160,7 +222,7 @@ static void sessions_typed(struct ui *ui, const char *text, size_t len)
 }
 
 const struct view_ops sessions_view = {
-    .hints = "type to filter · Up Down choose · Enter opens · Esc back · Alt-n new",
+    .hints = "Enter opens · Esc back · Alt-n new · Alt-r rename · Alt-d delete",
     .opened = sessions_opened,
     .draw = sessions_draw,
     .act = sessions_act,

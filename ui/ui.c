@@ -83,6 +83,7 @@ void ui_close(struct ui *ui)
     for (size_t i = 0; i < ui->n_intent; i++)
         ui_intent_release(&ui->intent[i]);
     free(ui->match);
+    free(ui->doomed);
     free(ui->model);
     free(ui->device);
     free(ui->title);

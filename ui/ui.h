@@ -43,9 +43,10 @@ enum ui_intent_kind {
     UI_SUBMIT, /* text */
     UI_STOP,   /* the answer that is coming */
     UI_NEW_SESSION,
-    UI_LIST_SESSIONS, /* call ui_set_sessions */
-    UI_OPEN_SESSION,  /* text: its id; message: where to, or 0 */
-    UI_SEARCH,        /* text; call ui_set_hits */
+    UI_LIST_SESSIONS,  /* call ui_set_sessions */
+    UI_OPEN_SESSION,   /* text: its id; message: where to, or 0 */
+    UI_DELETE_SESSION, /* text: its id; call ui_set_sessions */
+    UI_SEARCH,         /* text; call ui_set_hits */
     UI_SUSPEND,
     UI_QUIT,
 };

@@ -75,6 +75,7 @@ struct ui {
     size_t n_session;
     size_t *match; /* [n_match] sessions that pass the filter */
     size_t n_match, match_cap;
+    char *doomed; /* id of the session that Alt-d deletes now, owned; NULL: none */
 
     struct picker search_picker;
     struct hit_row *hit;

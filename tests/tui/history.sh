@@ -59,6 +59,16 @@ tui_wait 'system prompt is changed'
 tui_type 'next'
 tui_keys Enter
 tui_wait 'messages: .system Be brief.'
+# Deleting asks once more; what is deleted is gone from the list and the screen.
+tui_keys F2
+tui_wait '▌ Striped horses'
+tui_keys M-d
+tui_wait 'Alt-d again'
+tui_keys M-d
+tui_wait '1 session$'
+tui_keys Escape
+tui_wait_gone '1 session$'
+tui_has_not 'zebras|horses'
 tui_type '/quit'
 tui_keys Enter
 tui_wait 'exit status 0'

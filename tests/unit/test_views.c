@@ -240,13 +240,24 @@ static void test_sessions(void)
     ROW(ui, 3, "▌ Curl resume                       now");
     ROW(ui, 4, "  evil ^[[2J                        2 h");
     ROW(ui, 5, "  (no title)                        3 d");
+    feed(ui, "\033d"); /* Alt-d asks; another key spares it */
+    ui_compose(ui, 12, 40);
+    ROW(ui, 2, "  Alt-d again deletes it for good");
+    feed(ui, "\033[B\033[A\033d");
+    CHECK(is_idle(ui));
+    feed(ui, "\033d");
+    INTENDS(ui, UI_DELETE_SESSION, "aa");
     feed(ui, "EVIL");
     ui_compose(ui, 12, 40);
     ROW(ui, 2, "  1 of 3 sessions");
     feed(ui, "\r");
     INTENDS(ui, UI_OPEN_SESSION, "bb");
     CHECK(ui->view == &chat_view);
-    feed(ui, "\033OQ\033OQ"); /* opens and closes */
+    feed(ui, "\033OQ\033[B\033r"); /* Alt-r: the command that renames */
+    INTENDS(ui, UI_LIST_SESSIONS, NULL);
+    INTENDS(ui, UI_OPEN_SESSION, "bb");
+    CHECK(strcmp(buf_text(&ui->editor.text), "/title evil ^[[2J") == 0);
+    feed(ui, "\x15\033OQ\033OQ"); /* opens and closes */
     CHECK(ui->view == &chat_view);
     feed(ui, "\033OQ");
     ui_compose(ui, 30, 120);
