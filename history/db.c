@@ -47,32 +47,37 @@ static const struct {
     {SQLITE_TOOBIG, "a text is too long for the database (1 GB at most)"},
 };
 
+/* The errno behind a failed call, where one explains it. */
+static int errno_of(const struct db *db, int rc)
+{
+    int primary = rc & 0xff;
+
+    if (db->conn == NULL || (primary != SQLITE_IOERR && primary != SQLITE_CANTOPEN))
+        return 0;
+    return sqlite3_system_errno(db->conn);
+}
+
 bool db_fail(const struct db *db, int rc, struct err *err)
 {
     const char *why = NULL;
+    int e = errno_of(db, rc);
 
     if (err == NULL)
         return false;
     for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++)
         if (remedies[i].rc == (rc & 0xff))
             why = remedies[i].why;
-    if ((rc & 0xff) == SQLITE_NOMEM) {
+    if ((rc & 0xff) == SQLITE_NOMEM)
         err_set(err, ERR_MEMORY, "history '%s': out of memory", db->path);
-    } else if ((rc & 0xff) == SQLITE_IOERR) {
-        int e = db->conn == NULL ? 0 : sqlite3_system_errno(db->conn);
-
-        if (e != 0)
-            err_set_errno(err, ERR_DB, e, "history '%s': cannot read or write",
-                          db->path);
-        else
-            err_set(err, ERR_DB, "history '%s': cannot read or write: %s", db->path,
-                    sqlite3_errstr(rc));
-    } else if (why != NULL) {
+    else if (e != 0)
+        err_set_errno(err, ERR_DB, e, "history '%s': cannot %s", db->path,
+                      (rc & 0xff) == SQLITE_CANTOPEN ? "be opened"
+                                                     : "be read or written");
+    else if (why != NULL)
         err_set(err, ERR_DB, "history '%s': %s", db->path, why);
-    } else {
+    else
         err_set(err, ERR_DB, "history '%s': %s", db->path,
                 db->conn == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db->conn));
-    }
     err->code = rc;
     return false;
 }

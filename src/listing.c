@@ -20,8 +20,10 @@ struct history *listing_open_history(struct err *err)
     char *path = path_history_db(err);
     struct history *h;
 
-    if (path == NULL)
+    if (path == NULL) {
+        err->kind = ERR_DB;
         return NULL;
+    }
     h = history_open(path, HISTORY_READ, err);
     free(path);
     return h;
