@@ -215,6 +215,12 @@ def test_terminal(h):
     equal(r.code, 0, r)
     check(seen.endswith(b"\n"), seen)
     seen.decode("utf-8")
+    v3 = fixture("v3/model-Q4_K_M.gguf")
+    args = ["run", "-m", v3, "--chat-format", "deepseek-r1", "-n", "4", "--temp", "0", "x"]
+    r, seen = on_terminal(h, *args)
+    check(seen.startswith(b"\x1b[2m") and b"\x1b[0m" in seen and r.err == b"", seen)
+    r, seen = on_terminal(h, *args, "--hide-thinking")
+    check(b"\x1b" not in seen, seen)
     h.env["NO_COLOR"] = "1"
     r, seen = on_terminal(h, *thinking)
     check(b"\x1b" not in seen, seen)
