@@ -6,13 +6,13 @@
 hadal=$(realpath "${top_builddir:-.}")/hadal
 
 for question in "How do I search my sessions?" "Where are my messages stored?" \
-    "Which models can hadal run?" "How do I stop an answer?"; do
+    "Which models can hadal run?" "What happens when I press Escape?"; do
     "$hadal" run --temp 0 "$question" >/dev/null 2>&1
 done
 tui_term=tmux-256color
-tui_start 110x26 "$hadal --temp 0"
+tui_start 110x28 "$hadal --temp 0"
 tui_wait 'ctx 0/'
-for question in "Hello! Who are you?" "What happens when I press Escape?"; do
+for question in "Who are you?" "How do I use hadal in a pipe?" "Which keys are there?"; do
     tui_type "$question"
     tui_keys Enter
     tui_wait "$question"
