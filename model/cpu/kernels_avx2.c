@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Kernels for AVX2 with FMA and F16C. Unpacking of blocks is in kernels_x86.h.
+ * Longer than 800 lines: one table of inlined inner loops.
  *
  * Integer products: vpmaddubsw multiplies unsigned codes by signed activations and adds
  * pairs into 16 bits. Codes below 64 leave room for two such pairs (2 * 2 * 63 * 127 <
@@ -468,27 +469,25 @@ ALWAYS_INLINE void matvec_float(enum tensor_type type, const unsigned char *w,
         y[r] = dot_row(type, w + (size_t)r * row_bytes, a->x, a->n_in);
 }
 
-/* Values k..k+n-1 of a row to out, n <= 256 (a group); any type. */
-ALWAYS_INLINE void floats_of_row(const struct quant_type *t, const unsigned char *row,
-                                 int k, int n, float *out)
+/* Values k..k+n-1 of a row to out, n <= GROUP and k a multiple of it. */
+ALWAYS_INLINE void row_floats(enum tensor_type type, const unsigned char *row, int k,
+                              int n, float *out)
 {
-    row += quant_row_bytes(t, k);
-    if (t->type == TYPE_F16) {
+    if (type == TYPE_F32 || type == TYPE_F16 || type == TYPE_BF16) {
         int i = 0;
         for (; i + 8 <= n; i += 8)
-            _mm256_storeu_ps(out + i, eight_floats(TYPE_F16, row, i));
+            _mm256_storeu_ps(out + i, eight_floats(type, row, k + i));
         for (; i < n; i++)
-            out[i] = one_float(TYPE_F16, row, i);
+            out[i] = one_float(type, row, k + i);
     } else {
-        t->to_f32(row, out, n);
+        x86_row_floats(type, row, k, n, out);
     }
 }
 
-static void pack_f32(enum tensor_type type, const unsigned char *w, size_t row_bytes,
-                     int n_rows, int k0, int k1, float *panel)
+ALWAYS_INLINE void pack_f32(enum tensor_type type, const unsigned char *w,
+                            size_t row_bytes, int n_rows, int k0, int k1, float *panel)
 {
-    const struct quant_type *t = quant_find(type);
-    float chunk[8][GROUP];
+    float chunk[8][GROUP + 16]; /* 16: see struct x86_unpacked */
 
     for (int r = 0; r < R; r += 8)
         for (int k = k0; k < k1; k += GROUP) {
@@ -497,11 +496,11 @@ static void pack_f32(enum tensor_type type, const unsigned char *w, size_t row_b
 
             for (int i = 0; i < 8; i++) {
                 if (r + i < n_rows)
-                    floats_of_row(t, w + (size_t)(r + i) * row_bytes, k, n, chunk[i]);
+                    row_floats(type, w + (size_t)(r + i) * row_bytes, k, n, chunk[i]);
                 else
                     memset(chunk[i], 0, (size_t)n * sizeof(float));
             }
-            transpose8((const uint32_t *)(const void *)chunk, GROUP, n / 8 * 8,
+            transpose8((const uint32_t *)(const void *)chunk, GROUP + 16, n / 8 * 8,
                        (uint32_t *)(void *)out, R);
             for (int i = n / 8 * 8; i < n; i++)
                 for (int j = 0; j < 8; j++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Kernels for AVX-512 (F, BW, DQ, VL) with VNNI. Unpacking of blocks is in
- * kernels_x86.h.
+ * kernels_x86.h. Longer than 800 lines: one table of inlined inner loops.
  *
  * Integer products: vpdpbusd multiplies four unsigned codes by four signed activations
  * and adds them to 32 bits, nothing saturates. Codes of types without minima are stored
@@ -671,24 +671,27 @@ ALWAYS_INLINE void pack_f32_float(enum tensor_type type, const unsigned char *w,
         }
 }
 
-/* Other types, by quant.c. */
+/* Other types: unpacked first, a group at a time. */
 ALWAYS_INLINE void pack_f32_quantised(enum tensor_type type, const unsigned char *w,
                                       size_t row_bytes, int n_rows, int k0, int k1,
                                       float *panel)
 {
-    const struct quant_type *t = quant_find(type);
-    float row[GROUP];
+    float chunk[16][GROUP + 16]; /* 16: see struct x86_unpacked */
 
-    for (int r = 0; r < R; r++)
+    for (int r = 0; r < R; r += 16)
         for (int k = k0; k < k1; k += GROUP) {
             int n = k1 - k < GROUP ? k1 - k : GROUP;
             float *out = panel + (size_t)(k - k0) * R + r;
 
-            memset(row, 0, sizeof(row));
-            if (r < n_rows)
-                t->to_f32(w + (size_t)r * row_bytes + quant_row_bytes(t, k), row, n);
-            for (int i = 0; i < n; i++)
-                out[(size_t)i * R] = row[i];
+            for (int i = 0; i < 16; i++) {
+                if (r + i < n_rows)
+                    x86_row_floats(type, w + (size_t)(r + i) * row_bytes, k, n,
+                                   chunk[i]);
+                else
+                    memset(chunk[i], 0, sizeof(chunk[i]));
+            }
+            for (int i = 0; i < n; i += 16) /* n is a multiple of 32 */
+                transpose16(chunk[0] + i, GROUP + 16, out + (size_t)i * R);
         }
 }
 

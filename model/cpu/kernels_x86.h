@@ -414,6 +414,64 @@ ALWAYS_INLINE const unsigned char *x86_group(enum tensor_type type,
     return copy;
 }
 
+/* 32 codes as floats, times one or two scales (of 16 each) plus the minima. */
+ALWAYS_INLINE void x86_floats32(__m256i codes, const float scale[2], const float min[2],
+                                float *out)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m128i half =
+            i < 2 ? _mm256_castsi256_si128(codes) : _mm256_extracti128_si256(codes, 1);
+        __m256i x = _mm256_cvtepi8_epi32(i % 2 ? _mm_srli_si128(half, 8) : half);
+
+        _mm256_storeu_ps(out + 8 * i, _mm256_fmadd_ps(_mm256_cvtepi32_ps(x),
+                                                      _mm256_set1_ps(scale[i / 2]),
+                                                      _mm256_set1_ps(min[i / 2])));
+    }
+}
+
+/* The 256 values of a group. */
+ALWAYS_INLINE void x86_floats(enum tensor_type type, const unsigned char *group,
+                              float *out)
+{
+    float scale[16], min[16];
+
+    if (x86_is_narrow(type)) {
+        struct x86_scales16 s = x86_scales16(type, group);
+        __m256 unit[2];
+
+        x86_min16(unit, s.scale, -s.factor);
+        _mm256_storeu_ps(scale, unit[0]);
+        _mm256_storeu_ps(scale + 8, unit[1]);
+        _mm256_storeu_ps(min, s.min[0]);
+        _mm256_storeu_ps(min + 8, s.min[1]);
+    } else {
+        struct x86_scales32 s = x86_scales32(type, group);
+
+        _mm256_storeu_ps(scale, _mm256_unpacklo_ps(s.scale, s.scale));
+        _mm256_storeu_ps(scale + 8, _mm256_unpackhi_ps(s.scale, s.scale));
+        _mm256_storeu_ps(min, _mm256_unpacklo_ps(s.min, s.min));
+        _mm256_storeu_ps(min + 8, _mm256_unpackhi_ps(s.min, s.min));
+    }
+    UNROLL
+    for (int j = 0; j < 8; j++) {
+        /* unpack works within halves: blocks 0 1 4 5, then 2 3 6 7 */
+        int at = x86_is_narrow(type) ? 2 * j : 2 * (j % 2 + j / 4 * 2) + j / 2 % 2 * 8;
+
+        x86_floats32(x86_codes(type, group, j), scale + at, min + at, out + 32 * j);
+    }
+}
+
+/* Values k..k+n-1 of a row, n <= GROUP, k a multiple of it; writes a whole group. */
+ALWAYS_INLINE void x86_row_floats(enum tensor_type type, const unsigned char *row,
+                                  int k, int n, float *out)
+{
+    unsigned char copy[8 * sizeof(struct block_q8_0)];
+
+    row += (size_t)(k / GROUP) * x86_group_bytes(type);
+    x86_floats(type, x86_group(type, row, n, copy), out);
+}
+
 /* A group of one row, unpacked. Wide types: 8 scales, then 8 minima in `scale`. */
 struct x86_unpacked {
     _Alignas(64) uint8_t q[GROUP + 64]; /* 64: rows of an array of these must not all

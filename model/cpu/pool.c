@@ -197,8 +197,8 @@ static bool start_threads(struct pool *pool)
     sigset_t all, old;
 
     sigfillset(&all);
-    /* Faults of a thread kill the program at once where they are blocked; a model's file
-     * that is cut while it is mapped should end it with a message. */
+    /* Faults of a thread kill the program at once where they are blocked; a model's
+     * file that is cut while it is mapped should end it with a message. */
     sigdelset(&all, SIGBUS);
     sigdelset(&all, SIGSEGV);
     sigdelset(&all, SIGFPE);

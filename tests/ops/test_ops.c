@@ -371,8 +371,8 @@ static float *attention_run(const struct side *s, const void *ctx)
 
 static void attention_of(struct attention_case *c, const char *what)
 {
-    static const int prompts[][4] = {
-        {0, 0, 0, 1}, {5, 0, 0, 3}, {63, 0, 0, 1}, {70, 3, 1, 33}, {120, 40, 0, 1}};
+    static const int prompts[][4] = {{0, 0, 0, 1},   {5, 0, 0, 3},    {63, 0, 0, 1},
+                                     {70, 3, 1, 33}, {120, 40, 0, 1}, {40, 0, 0, 130}};
     static const double errors[] = {
         [CACHE_F16] = CACHE_F16_ERROR, [CACHE_F32] = FLOAT, [CACHE_Q8_0] = QUANTISED};
     bool mla = c->shape.attention == ATTENTION_MLA;
