@@ -154,7 +154,8 @@ static void open_session(struct app *app, const struct ui_intent *intent)
             return;
         }
         turn_show_past(app);
-        app->status.ctx_used = 0;
+        app->status.ctx_used = -1; /* nobody has counted it yet */
+        app->status.tokens_per_s = 0;
         ui_set_status(app->ui, &app->status);
     }
     app_show_title(app);
@@ -176,6 +177,7 @@ static void new_session(struct app *app)
         app_show_history_error(app, &err);
     transcript_clear(ui_transcript(app->ui));
     app->status.ctx_used = 0;
+    app->status.tokens_per_s = 0;
     ui_set_status(app->ui, &app->status);
     app_show_title(app);
 }

@@ -215,9 +215,8 @@ static bool sessions_act(struct ui *ui, enum action action)
 
 static void sessions_typed(struct ui *ui, const char *text, size_t len)
 {
-    editor_insert(&ui->sessions_picker.query, text,
-                  strcspn(text, "\n\r") < len ? 0 : len);
-    ui->sessions_picker.selected = 0;
+    spare(ui);
+    picker_typed(&ui->sessions_picker, text, len);
     filter(ui);
 }
 

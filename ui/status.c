@@ -29,7 +29,9 @@ static int percent(int part, int whole)
 /* "ctx 3412/32768 10%  21.4 tok/s" */
 static void add_figures(const struct ui_status *s, int cols, struct buf *out)
 {
-    if (s->ctx_size > 0) {
+    if (s->ctx_size > 0 && s->ctx_used < 0) {
+        buf_addf(out, "ctx ?/%d", s->ctx_size);
+    } else if (s->ctx_size > 0) {
         buf_addf(out, "ctx %d/%d ", s->ctx_used, s->ctx_size);
         if (cols >= 90)
             add_gauge(out, s->ctx_used, s->ctx_size);

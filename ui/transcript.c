@@ -32,6 +32,7 @@ struct entry {
     int64_t time_ms, id;
     struct buf text;     /* safe */
     struct buf thinking; /* safe */
+    bool holds_cr;       /* the last byte said was CR: LF may follow */
     double thought_s;
     int thought_tokens;
     char *note; /* owned, safe */
@@ -130,26 +131,33 @@ static struct entry *last(struct transcript *t)
     return t->n > 0 ? t->entry[t->n - 1] : NULL;
 }
 
-void transcript_add_text(struct transcript *t, const char *text, size_t len)
+/* Makes a piece of a growing text safe; a CR at its end waits for what follows. */
+static void add_safe(struct transcript *t, struct buf *out, const char *text,
+                     size_t len)
 {
     struct entry *e = last(t);
+    bool ok = !e->holds_cr || text[0] == '\n' || termtext_add(out, "\r", 1);
 
-    if (e == NULL || len == 0)
-        return;
-    if (!termtext_add(&e->text, text, len))
+    e->holds_cr = text[len - 1] == '\r';
+    ok = ok && termtext_add(out, text, e->holds_cr ? len - 1 : len);
+    if (!ok)
         transcript_set_note(t, "too long to show in full", STYLE_NOTICE);
-    e->is_stale = true;
+}
+
+void transcript_add_text(struct transcript *t, const char *text, size_t len)
+{
+    if (t->n == 0 || len == 0)
+        return;
+    add_safe(t, &last(t)->text, text, len);
+    last(t)->is_stale = true;
 }
 
 void transcript_add_thinking(struct transcript *t, const char *text, size_t len)
 {
-    struct entry *e = last(t);
-
-    if (e == NULL || len == 0)
+    if (t->n == 0 || len == 0)
         return;
-    if (!termtext_add(&e->thinking, text, len))
-        transcript_set_note(t, "too long to show in full", STYLE_NOTICE);
-    e->width = 0;
+    add_safe(t, &last(t)->thinking, text, len);
+    last(t)->width = 0;
 }
 
 void transcript_set_id(struct transcript *t, int64_t id)

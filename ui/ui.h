@@ -77,11 +77,11 @@ enum ui_state { UI_LOADING, UI_READY, UI_PREFILL, UI_ANSWERING };
 
 struct ui_status {
     enum ui_state state;
-    const char *model;  /* name; NULL while it is not known */
-    const char *device; /* "cpu, 16 threads" */
-    int done, total;    /* prompt tokens, while UI_PREFILL */
-    int n_tokens;       /* of the answer so far */
-    int ctx_used, ctx_size;
+    const char *model;      /* name; NULL while it is not known */
+    const char *device;     /* "cpu, 16 threads" */
+    int done, total;        /* prompt tokens, while UI_PREFILL */
+    int n_tokens;           /* of the answer so far */
+    int ctx_used, ctx_size; /* used -1: not known */
     float tokens_per_s;
 };
 void ui_set_status(struct ui *ui, const struct ui_status *status);

@@ -163,6 +163,20 @@ static void test_screen(void)
     ui_close(ui);
 }
 
+/* CR LF stays one newline wherever the stream is cut. */
+static void test_pieces(void)
+{
+    struct ui *ui = make_ui();
+
+    say(ui, ROLE_ASSISTANT, "a\r");
+    transcript_add_text(ui_transcript(ui), "\nb\r", 3);
+    transcript_add_text(ui_transcript(ui), "c", 1);
+    ui_compose(ui, 12, 40);
+    ROW(ui, 2, "   a");
+    ROW(ui, 3, "   b^Mc");
+    ui_close(ui);
+}
+
 static void test_follow(void)
 {
     struct ui *ui = make_ui();
@@ -247,7 +261,7 @@ static void test_sessions(void)
     CHECK(is_idle(ui));
     feed(ui, "\033d");
     INTENDS(ui, UI_DELETE_SESSION, "aa");
-    feed(ui, "EVIL");
+    feed(ui, "\033[200~EVIL\nmore\033[201~"); /* of pasted text the first line */
     ui_compose(ui, 12, 40);
     ROW(ui, 2, "  1 of 3 sessions");
     feed(ui, "\r");
@@ -389,11 +403,11 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         {"submit", test_submit},     {"interrupt", test_interrupt},
         {"eof", test_end_of_input},  {"complete", test_complete},
-        {"screen", test_screen},     {"follow", test_follow},
-        {"thinking", test_thinking}, {"sessions", test_sessions},
-        {"search", test_search},     {"show", test_show},
-        {"help", test_help},         {"sizes", test_sizes},
-        {"large", test_large},
+        {"screen", test_screen},     {"pieces", test_pieces},
+        {"follow", test_follow},     {"thinking", test_thinking},
+        {"sessions", test_sessions}, {"search", test_search},
+        {"show", test_show},         {"help", test_help},
+        {"sizes", test_sizes},       {"large", test_large},
     };
 
     return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
