@@ -37,6 +37,8 @@ struct thread_scratch {
     float *panel_f32; /* [PANEL_K_F32][PANEL_ROWS_MAX] */
     float *attend;    /* grown by attn.c */
     size_t attend_cap;
+    float *residual;  /* grown by gemm_quantise */
+    size_t residual_cap;
     void *memory;
 };
 enum { PANEL_K_F32 = 1024 };
@@ -46,6 +48,7 @@ struct backend {
     const struct cpu_kernels *kernels;
     struct pool *pool;
     struct thread_scratch *thread; /* [n_threads] */
+    bool residual; /* activations keep 16 bits instead of 8: set by adopt */
     struct {
         void *p;
         size_t cap;
@@ -90,6 +93,10 @@ void gemm_run(struct backend *be, struct job *job, int n_jobs);
 
 /* Whether products with this type read quantised activations. */
 bool gemm_wants_quantised(const struct backend *be, const struct quant_type *type);
+/* Bytes of a row's quantised form, and the quantising itself, in thread `thread`. */
+size_t gemm_record_bytes(const struct backend *be, int n_in);
+void gemm_quantise(const struct backend *be, int thread, const float *x, int n_in,
+                   unsigned char *record);
 /* n_rows rows of n_in floats as activations; with `quantise` also quantised, into the
  * slot's memory. */
 struct act gemm_act(struct backend *be, enum scratch_slot slot, const float *x,

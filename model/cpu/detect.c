@@ -120,3 +120,16 @@ const struct cpu_kernels *detect_kernels(struct err *err)
             want);
     return NULL;
 }
+
+bool detect_activation_bits(int *bits, struct err *err)
+{
+    const char *want = getenv("HADAL_ACTIVATIONS");
+
+    if (want == NULL || *want == '\0')
+        return true;
+    if (strcmp(want, "8") != 0 && strcmp(want, "16") != 0)
+        return err_set(err, ERR_DEVICE,
+                       "HADAL_ACTIVATIONS='%.32s' is unknown; use 8 or 16", want);
+    *bits = want[0] == '8' ? 8 : 16;
+    return true;
+}

@@ -16,4 +16,9 @@ const struct cpu_kernels *detect_kernels(struct err *err) MUST_USE;
 /* The i-th table that can run here, best first; NULL after the last. */
 const struct cpu_kernels *detect_nth(int i);
 
+/* How many bits activations keep in products with quantised weights: *bits unchanged, or
+ * what the environment variable HADAL_ACTIVATIONS says (8, 16; for tests and benches).
+ * ERR_DEVICE for anything else. */
+bool detect_activation_bits(int *bits, struct err *err) MUST_USE;
+
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "model/cpu/cpu_priv.h"
+#include "src/base/mem.h"
 
 enum {
     MATVEC_COLS = 3,
@@ -26,8 +27,31 @@ bool gemm_wants_quantised(const struct backend *be, const struct quant_type *typ
     return be->kernels->pack[type->type] != NULL;
 }
 
+size_t gemm_record_bytes(const struct backend *be, int n_in)
+{
+    return act_record_bytes(act_padded(n_in)) * (be->residual ? 2 : 1);
+}
+
+void gemm_quantise(const struct backend *be, int thread, const float *x, int n_in,
+                   unsigned char *record)
+{
+    struct thread_scratch *mine = &be->thread[thread];
+    int n_pad = act_padded(n_in);
+
+    be->kernels->quantize(x, n_in, record);
+    if (!be->residual)
+        return;
+    mine->residual =
+        mem_grow(mine->residual, &mine->residual_cap, (size_t)n_in, sizeof(float));
+    for (int i = 0; i < n_in; i++) {
+        const float *scale = (const void *)(record + act_at_pair(n_pad, i / 32));
+        mine->residual[i] = x[i] - *scale * (float)(int8_t)record[i];
+    }
+    be->kernels->quantize(mine->residual, n_in, record + act_record_bytes(n_pad));
+}
+
 struct quantise_task {
-    const struct cpu_kernels *kernels;
+    const struct backend *be;
     struct act a;
     unsigned char *out;
     int n_rows, rows_a_unit;
@@ -38,22 +62,22 @@ static void quantise_unit(void *ctx, int unit, int thread)
     const struct quantise_task *t = ctx;
     int end = (unit + 1) * t->rows_a_unit;
 
-    (void)thread;
     for (int r = unit * t->rows_a_unit; r < end && r < t->n_rows; r++)
-        t->kernels->quantize(t->a.x + (size_t)r * t->a.x_stride, t->a.n_in,
-                             t->out + (size_t)r * t->a.q_stride);
+        gemm_quantise(t->be, thread, t->a.x + (size_t)r * t->a.x_stride, t->a.n_in,
+                      t->out + (size_t)r * t->a.q_stride);
 }
 
 struct act gemm_act(struct backend *be, enum scratch_slot slot, const float *x,
                     size_t x_stride, int n_in, int n_rows, bool quantise)
 {
-    struct act a = {n_in, act_padded(n_in), x, x_stride, NULL, 0};
+    struct act a = {n_in, act_padded(n_in), x, x_stride, NULL, 0, false};
     struct quantise_task t;
 
     if (!quantise)
         return a;
-    a.q_stride = act_record_bytes(a.n_pad);
-    t = (struct quantise_task){be->kernels, a, NULL, n_rows, 1 + 8192 / n_in};
+    a.q_stride = gemm_record_bytes(be, n_in);
+    a.residual = be->residual;
+    t = (struct quantise_task){be, a, NULL, n_rows, 1 + 8192 / n_in};
     t.out = scratch_get(be, slot, (size_t)n_rows * a.q_stride);
     a.q = t.out;
     pool_run(be->pool, quantise_unit, &t, (n_rows + t.rows_a_unit - 1) / t.rows_a_unit);
@@ -75,6 +99,18 @@ struct job gemm_job(const struct weight *w, int slab, struct act a, int n_cols,
     };
 }
 
+/* The records of what the first ones left over. */
+static struct act second_records(struct act a)
+{
+    a.q += act_record_bytes(a.n_pad);
+    return a;
+}
+
+static bool wants_residual(const struct backend *be, const struct job *job)
+{
+    return job->a.residual && gemm_wants_quantised(be, job->type);
+}
+
 /* Rows r0..r0+n_rows-1 for the few rows of activations of a decode step. */
 static void unit_matvec(const struct backend *be, const struct job *job, int r0,
                         int n_rows)
@@ -92,6 +128,12 @@ static void unit_matvec(const struct backend *be, const struct job *job, int r0,
             for (int r = 0; r < n; r++)
                 y[r] = (job->add ? y[r] : 0.0f) + sum[r] +
                        (job->bias != NULL ? job->bias[r0 + r] : 0.0f);
+            if (!wants_residual(be, job))
+                continue;
+            a = second_records(a);
+            matvec(w, job->row_bytes, n, &a, sum);
+            for (int r = 0; r < n; r++)
+                y[r] += sum[r];
         }
         r0 += n;
         n_rows -= n;
@@ -117,6 +159,11 @@ static void unit_panel(const struct backend *be, const struct job *job, int r0,
             pack(w, job->row_bytes, n_rows, &scratch->panel);
             k->gemm(&scratch->panel, n_rows, &job->a, job->n_cols, job->y + r0,
                     job->ldy, add);
+            if (job->a.residual) {
+                struct act second = second_records(job->a);
+                k->gemm(&scratch->panel, n_rows, &second, job->n_cols, job->y + r0,
+                        job->ldy, true);
+            }
         } else {
             k->pack_f32[job->type->type](w, job->row_bytes, n_rows, k0, k1,
                                          scratch->panel_f32);

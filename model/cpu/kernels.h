@@ -35,13 +35,16 @@ enum {
  *   int32_t bias32[n_pad/32]    -128 * sum of q: undoes an offset of 128 of codes
  *   int32_t bias16[n_pad/16]
  *
- * with n_pad = n_in rounded up to ACT_PAD. */
+ * with n_pad = n_in rounded up to ACT_PAD. Kernels read one record a row. Where `residual`
+ * is set a second one follows it, of what the first left over (x - scale * q): the sum
+ * of both products is that of 16-bit activations (gemm.c). */
 struct act {
     int n_in, n_pad;
     const float *x;
     size_t x_stride;
     const unsigned char *q;
     size_t q_stride;
+    bool residual;
 };
 
 static inline int act_padded(int n_in)

@@ -18,7 +18,7 @@
 
 /* gate = silu(gate) * up for rows of `width`, and their quantised form. */
 struct hidden_task {
-    const struct cpu_kernels *kernels;
+    const struct backend *be;
     float *gate;
     const float *up;
     int width;
@@ -31,25 +31,28 @@ static void hidden_unit(void *ctx, int row, int thread)
     const struct hidden_task *t = ctx;
     size_t at = (size_t)row * (size_t)t->width;
 
-    (void)thread;
-    t->kernels->swiglu(t->gate + at, t->gate + at, t->up + at, t->width);
+    t->be->kernels->swiglu(t->gate + at, t->gate + at, t->up + at, t->width);
     if (t->record != NULL)
-        t->kernels->quantize(t->gate + at, t->width,
-                             t->record + (size_t)row * t->record_bytes);
+        gemm_quantise(t->be, thread, t->gate + at, t->width,
+                      t->record + (size_t)row * t->record_bytes);
 }
 
 /* The hidden rows as activations for a product with `down`. record: memory for them. */
 static struct act hidden(struct backend *be, float *gate, const float *up, int width,
                          int n_rows, unsigned char *record, const struct weight *down)
 {
-    int n_pad = act_padded(width);
-    struct hidden_task t = {be->kernels, gate, up,
-                            width,       NULL, act_record_bytes(n_pad)};
+    struct hidden_task t = {be, gate, up, width, NULL, gemm_record_bytes(be, width)};
 
     if (gemm_wants_quantised(be, down->type))
         t.record = record;
     pool_run(be->pool, hidden_unit, &t, n_rows);
-    return (struct act){width, n_pad, gate, (size_t)width, t.record, t.record_bytes};
+    return (struct act){.n_in = width,
+                        .n_pad = act_padded(width),
+                        .x = gate,
+                        .x_stride = (size_t)width,
+                        .q = t.record,
+                        .q_stride = t.record_bytes,
+                        .residual = t.record != NULL && be->residual};
 }
 
 static bool wants_quantised(const struct backend *be, const struct weight *a,
@@ -64,7 +67,7 @@ void moe_ffn(struct backend *be, struct vec *y, const struct vec *x,
              const struct layer *lw, const struct shape *shape, int n_rows)
 {
     size_t n = (size_t)n_rows * (size_t)shape->ffn;
-    size_t record = act_record_bytes(act_padded(shape->ffn));
+    size_t record = gemm_record_bytes(be, shape->ffn);
     float *gate = scratch_get(be, SCRATCH_GATE, n * sizeof(float));
     float *up = scratch_get(be, SCRATCH_UP, n * sizeof(float));
     unsigned char *memory = scratch_get(be, SCRATCH_HIDDEN, (size_t)n_rows * record);
@@ -256,8 +259,8 @@ static void open_hidden(struct moe *m)
     m->gate = scratch_get(m->be, SCRATCH_GATE, n * sizeof(float));
     m->up = scratch_get(m->be, SCRATCH_UP, n * sizeof(float));
     m->shared_at = slots * width;
-    m->shared_record_at = slots * act_record_bytes(act_padded((int)width));
-    records = m->shared_record_at + rows * act_record_bytes(act_padded((int)shared));
+    m->shared_record_at = slots * gemm_record_bytes(m->be, (int)width);
+    records = m->shared_record_at + rows * gemm_record_bytes(m->be, (int)shared);
     m->record = scratch_get(m->be, SCRATCH_HIDDEN, records);
     m->down = scratch_get(m->be, SCRATCH_DOWN,
                           slots * (size_t)m->shape->hidden * sizeof(float));

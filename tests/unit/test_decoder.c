@@ -317,7 +317,7 @@ static void check_quantised_prompt(const struct kit *kit, const int32_t *id, int
     free(expected);
 }
 
-static void check_quantised(const char *model, const char *type)
+static void check_quantised_bits(const char *model, const char *type, const char *bits)
 {
     char file[64];
     char path[PATH_MAX];
@@ -325,6 +325,7 @@ static void check_quantised(const char *model, const char *type)
     const cJSON *want;
     struct kit kit;
 
+    setenv("HADAL_ACTIVATIONS", bits, 1);
     snprintf(file, sizeof(file), "model-%s.gguf", type);
     if (!find_model(model, file, path))
         return;
@@ -344,6 +345,14 @@ static void check_quantised(const char *model, const char *type)
         kit_close(&kit);
     }
     cJSON_Delete(expected);
+}
+
+/* With both precisions of activations that the CPU's kernels know. */
+static void check_quantised(const char *model, const char *type)
+{
+    check_quantised_bits(model, type, "8");
+    check_quantised_bits(model, type, "16");
+    unsetenv("HADAL_ACTIVATIONS");
 }
 
 static void v2_lite_q8_0(void)

@@ -95,7 +95,8 @@ static struct sample sample_open(const struct cpu_kernels *k, enum tensor_type t
     s.want = mem_array(cols * out, sizeof(double));
     s.size = mem_array(cols * out, sizeof(double));
     s.a = (struct act){
-        n_in, act_padded(n_in), s.x, in, NULL, act_record_bytes(act_padded(n_in))};
+        n_in, act_padded(n_in), s.x, in, NULL, act_record_bytes(act_padded(n_in)),
+        false};
     s.records = mem_try(cols, s.a.q_stride, "records", NULL);
     for (size_t c = 0; quantised && c < cols; c++)
         k->quantize(s.x + c * in, n_in, s.records + c * s.a.q_stride);

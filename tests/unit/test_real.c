@@ -17,11 +17,9 @@
 #include "tests/model_kit.h"
 #include "tests/test.h"
 
-/* Activations of 8 bits move the difference of two logits by about 0.2 (rms; so do
- * llama.cpp's, measured on these prompts): a step whose lead over the second is smaller
- * than this may go either way. */
-#define SAFE_MARGIN 0.6F
-#define MAX_FLIPS 0.06 /* of all steps */
+/* The file's text is followed token by token. Where the expected token led the second
+ * by less than this, rounding may choose either. */
+#define SAFE_MARGIN 0.05F
 
 struct real {
     cJSON *expected;
@@ -66,12 +64,8 @@ static bool real_open(struct real *r)
     return r->s != NULL;
 }
 
-struct tally {
-    int n_steps, n_flips;
-};
-
 /* Along the expected text, each next token is the likeliest, or it was close. */
-static void check_greedy(struct session *s, const cJSON *item, struct tally *tally)
+static void check_greedy(struct session *s, const cJSON *item)
 {
     int n;
     int n_greedy;
@@ -84,8 +78,6 @@ static void check_greedy(struct session *s, const cJSON *item, struct tally *tal
     for (int i = 0; ok && i < n_greedy; i++) {
         int32_t got = argmax(session_logits(s), session_n_vocab(s));
 
-        tally->n_steps++;
-        tally->n_flips += got != want[i];
         if (got != want[i] && margin[i] >= SAFE_MARGIN)
             FAIL("token %d: %d, expected %d, which led by %g", i, got, want[i],
                  (double)margin[i]);
@@ -100,17 +92,14 @@ static void check_greedy(struct session *s, const cJSON *item, struct tally *tal
 
 static void check_all_greedy(const char *key)
 {
-    struct tally tally = {.n_steps = 0};
     struct real r;
     const cJSON *item;
 
     if (real_open(&r)) {
         cJSON_ArrayForEach(item, json_get(r.expected, key))
         {
-            check_greedy(r.s, item, &tally);
+            check_greedy(r.s, item);
         }
-        if (!(tally.n_flips <= MAX_FLIPS * tally.n_steps))
-            FAIL("%d of %d tokens differ", tally.n_flips, tally.n_steps);
     }
     real_close(&r);
 }
