@@ -69,8 +69,7 @@ static void texts(void)
         "0Hello, world! 12345 <｜User｜> don't\n\n",
         "1naïve  Ünïcödé øöúÿ 中文、かな \xE2\x80\xA8",
         "2\xF0\x9F\x91\xA8\xE2\x80\x8D\xF0\x9F\x91\xA9 \xED\xA0\x80\xFF\xC0\xAF",
-        "3aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aab",
+        "3aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
     };
 
     for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++)
