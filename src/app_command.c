@@ -94,6 +94,22 @@ static void run_title(struct app *app, const char *argument)
         app_show_title(app);
 }
 
+static void run_copy(struct app *app, const char *argument)
+{
+    size_t n;
+    const struct message *msg = conversation_messages(app->talk, &n);
+
+    (void)argument;
+    while (n > 0 && msg[n - 1].role != ROLE_ASSISTANT)
+        n--;
+    if (n == 0)
+        say(app, UI_ERROR, "there is no answer to copy");
+    else if (!ui_copy(app->ui, msg[n - 1].text, msg[n - 1].len))
+        say(app, UI_ERROR, "the answer is too long for the terminal's clipboard");
+    else
+        say(app, UI_NOTICE, "copied, if the terminal allows it");
+}
+
 static void run_think(struct app *app, const char *argument)
 {
     if (strcmp(argument, "on") == 0)
@@ -148,6 +164,7 @@ static void run_seed(struct app *app, const char *argument)
     ROW("/sessions", "[FILTER]", "list of sessions", run_sessions)                       \
     ROW("/search", "WORDS", "search all messages", run_search)                           \
     ROW("/title", "TEXT", "name this session", run_title)                                \
+    ROW("/copy", "", "the last answer into the clipboard, as Markdown", run_copy)   \
     ROW("/system", "[TEXT|none]", "show or change the system prompt", run_system)        \
     ROW("/think", "on|off|default", "let the model think first", run_think)              \
     ROW("/temp", "T", "sampling temperature; 0 is greedy", run_temp)                     \

@@ -45,6 +45,9 @@ static const char paste_off[] = "\033[?2004l";
 
 enum { ZERO_WIDTH_JOINER = 0x200D, EMOJI_PRESENTATION = 0xFE0F };
 
+/* What xterm and tmux take at once. */
+enum { MAX_COPY_BYTES = 74 * 1024 };
+
 /* What a signal handler needs to give the terminal back: written before `armed` is set,
  * read only while it is. The one state that cannot hang off a struct: handlers have no
  * argument. */
@@ -62,6 +65,7 @@ struct terminal {
     size_t shown_cap;
     int rows, cols;
     bool is_stale;    /* everything is to be sent */
+    int n_asked;      /* probes without an answer yet */
     bool joins_emoji; /* joined emoji take two cells here */
     bool joins_marks; /* a spacing mark shares the cell of its base here */
 };
@@ -228,6 +232,7 @@ struct terminal *term_open(enum theme theme, struct err *err)
     refresh();
     if (is_ansi()) {
         send(probe, sizeof(probe) - 1);
+        t->n_asked = 2;
         send(paste_on, sizeof(paste_on) - 1);
     }
     return t;
@@ -241,10 +246,39 @@ void term_close(struct terminal *t)
         send(paste_off, sizeof(paste_off) - 1);
     endwin();
     restore.armed = 0;
+    if (t->n_asked > 0)
+        tcflush(STDIN_FILENO, TCIFLUSH); /* the answers are not for the shell */
     tcsetattr(STDIN_FILENO, TCSANOW, &restore.saved);
     delscreen(t->screen);
     free(t->shown);
     free(t);
+}
+
+bool term_copy(struct terminal *t, const char *text, size_t len)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    struct buf out;
+
+    (void)t;
+    if (!is_ansi() || len > MAX_COPY_BYTES)
+        return false;
+    buf_init(&out, 2 * MAX_COPY_BYTES);
+    buf_add_text(&out, "\033]52;c;");
+    for (size_t i = 0; i < len; i += 3) {
+        unsigned char b[3] = {0};
+        size_t n = len - i < 3 ? len - i : 3;
+        unsigned bits;
+
+        memcpy(b, text + i, n);
+        bits = (unsigned)b[0] << 16 | (unsigned)b[1] << 8 | b[2];
+        for (size_t k = 0; k < 4; k++)
+            buf_add_char(&out, k <= n ? digits[bits >> (18 - 6 * k) & 63] : '=');
+    }
+    buf_add_text(&out, "\a");
+    send(buf_text(&out), out.len);
+    buf_release(&out);
+    return true;
 }
 
 void term_suspend(struct terminal *t)
@@ -308,6 +342,7 @@ void term_set_probe(struct terminal *t, int row, int col)
         t->joins_emoji = col == 3;
     else if (row == 3)
         t->joins_marks = col == 2;
+    t->n_asked--;
     term_forget(t);
 }
 

@@ -40,6 +40,10 @@ void term_forget(struct terminal *t);
  * draws it. */
 void term_set_probe(struct terminal *t, int row, int col);
 
+/* Asks the terminal to put text into the clipboard (OSC 52, base64; over SSH too).
+ * False where it is too long or the terminal of another kind. */
+bool term_copy(struct terminal *t, const char *text, size_t len);
+
 /* Gives the terminal to the shell, and takes it back. */
 void term_suspend(struct terminal *t);
 void term_resume(struct terminal *t);

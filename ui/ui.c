@@ -513,6 +513,11 @@ void ui_redraw(struct ui *ui)
         term_forget(ui->term);
 }
 
+bool ui_copy(struct ui *ui, const char *text, size_t len)
+{
+    return term_copy(ui->term, text, len);
+}
+
 void ui_suspend(struct ui *ui)
 {
     term_suspend(ui->term);

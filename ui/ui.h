@@ -119,6 +119,9 @@ void ui_set_hits(struct ui *ui, const struct ui_hit *row, size_t n);
 enum ui_place { UI_PLACE_CHAT, UI_PLACE_SESSIONS, UI_PLACE_SEARCH, UI_PLACE_HELP };
 void ui_go(struct ui *ui, enum ui_place place, const char *query);
 
+/* Into the clipboard, by the terminal; false where that cannot be. */
+bool ui_copy(struct ui *ui, const char *text, size_t len);
+
 void ui_draw(struct ui *ui); /* only what changed is sent */
 bool ui_is_dirty(const struct ui *ui);
 void ui_redraw(struct ui *ui);  /* the next ui_draw sends everything */

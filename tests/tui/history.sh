@@ -53,6 +53,11 @@ tui_type '/usr/bin is a path'
 tui_keys Enter
 tui_wait '3 messages: .*'
 tui_wait 'user /usr/bin is a path.'
+tui_tmux set-option -g set-clipboard on
+tui_type '/copy'
+tui_keys Enter
+tui_wait 'copied'
+tui_tmux show-buffer | grep -q '3 messages: .*user /usr/bin is a path' || tui_fail 'not in the clipboard'
 tui_type '/system Be brief'
 tui_keys Enter
 tui_wait 'system prompt is changed'
