@@ -159,17 +159,17 @@ static void run_seed(struct app *app, const char *argument)
 }
 
 // clang-format off
-#define COMMANDS(ROW)                                                                    \
-    ROW("/new", "", "begin a new session", run_new)                                      \
-    ROW("/sessions", "[FILTER]", "list of sessions", run_sessions)                       \
-    ROW("/search", "WORDS", "search all messages", run_search)                           \
-    ROW("/title", "TEXT", "name this session", run_title)                                \
-    ROW("/copy", "", "the last answer into the clipboard, as Markdown", run_copy)   \
-    ROW("/system", "[TEXT|none]", "show or change the system prompt", run_system)        \
-    ROW("/think", "on|off|default", "let the model think first", run_think)              \
-    ROW("/temp", "T", "sampling temperature; 0 is greedy", run_temp)                     \
-    ROW("/seed", "N|none", "seed of the sampling", run_seed)                             \
-    ROW("/help", "", "keys and commands", run_help)                                      \
+#define COMMANDS(ROW)                                                                  \
+    ROW("/new", "", "begin a new session", run_new)                                    \
+    ROW("/sessions", "[FILTER]", "list of sessions", run_sessions)                     \
+    ROW("/search", "WORDS", "search all messages", run_search)                         \
+    ROW("/title", "TEXT", "name this session", run_title)                              \
+    ROW("/copy", "", "the last answer into the clipboard, as Markdown", run_copy)  \
+    ROW("/system", "[TEXT|none]", "show or change the system prompt", run_system)      \
+    ROW("/think", "on|off|default", "let the model think first", run_think)            \
+    ROW("/temp", "T", "sampling temperature; 0 is greedy", run_temp)                   \
+    ROW("/seed", "N|none", "seed of the sampling", run_seed)                           \
+    ROW("/help", "", "keys and commands", run_help)                                    \
     ROW("/quit", "", "leave", run_quit)
 // clang-format on
 
