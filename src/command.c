@@ -31,7 +31,11 @@ static const struct command table[] = {
      "standard input where it is no terminal; a word '-' stands for standard input in\n"
      "place. Thinking goes to standard error where standard output is no terminal.",
      DATA | OPTIONS_CHAT | OPTIONS_RUN, 0, -1, cmd_run},
-    {"pull", "MODEL", "download weights", NULL, ANY, 0, -1, NULL},
+    {"pull", "MODEL", "download weights",
+     "MODEL is org/repo (hadal picks what runs here, and says why), org/repo:QUANT,\n"
+     "org/repo/file.gguf, or the https:// address of a .gguf file. What has come is kept\n"
+     "when the transfer ends early: the same command goes on where it stood.",
+     DATA | OPTIONS_PULL, 1, 1, cmd_pull},
     {"list", "", "list the models that are here", NULL, DATA, 0, 0, cmd_list},
     {"show", "[MODEL]", "what a model is", NULL, DATA, 0, 1, cmd_show},
     {"rm", "MODEL", "remove a model", NULL, ANY, 0, -1, NULL},

@@ -46,6 +46,7 @@ bool command_dispatch(struct options *opt, int argc, char **argv,
 bool cmd_bare(const struct options *opt, struct err *err);
 bool cmd_run(const struct options *opt, struct err *err);
 bool cmd_list(const struct options *opt, struct err *err);
+bool cmd_pull(const struct options *opt, struct err *err);
 bool cmd_show(const struct options *opt, struct err *err);
 bool cmd_search(const struct options *opt, struct err *err);
 bool cmd_export(const struct options *opt, struct err *err);

@@ -255,9 +255,7 @@ static char *find_snapshot(const char *repo_dir)
 
 /* ---- finding ---- */
 
-/* True when `quant` stands in the name between characters that are no part of a
- * quantisation's name. */
-static bool has_quant(const char *name, const char *quant)
+bool hub_has_quant(const char *name, const char *quant)
 {
     size_t len = strlen(quant);
 
@@ -274,7 +272,7 @@ static bool has_quant(const char *name, const char *quant)
 static const char *choose(const struct files *f, const char *quant)
 {
     for (size_t i = 0; i < f->n; i++)
-        if (has_quant(f->name[i], quant != NULL ? quant : default_quant))
+        if (hub_has_quant(f->name[i], quant != NULL ? quant : default_quant))
             return f->name[i];
     return quant == NULL && f->n > 0 ? f->name[0] : NULL;
 }

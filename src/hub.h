@@ -21,6 +21,10 @@ bool hub_is_name(const char *name);
 /* True when a file's stem ends in "-00001-of-NNNNN": the first part of a split set. */
 bool hub_is_first_part(const char *stem);
 
+/* True when `quant` stands in the name between characters that are no part of a
+ * quantisation's name. */
+bool hub_has_quant(const char *name, const char *quant);
+
 /* The path of the file (for REPO without GGUF files, of the folder) that name means:
  * the quantisation asked for, else Q4_K_M, else the first by name. Owned; NULL with
  * ERR_MODEL. */

@@ -71,6 +71,9 @@ struct options {
     int best;
     int export_format; /* enum export_format, in cmd_export.c */
 
+    const char *revision, *include, *limit_rate; /* pull */
+    int dry_run, insecure_http;
+
     struct buf config_text; /* where texts of the configuration live */
 };
 
@@ -90,6 +93,7 @@ enum option_group {
     OPTIONS_SEARCH = 1 << 11,
     OPTIONS_CONFIG = 1 << 12, /* also a key of the configuration file */
     OPTIONS_EXPORT = 1 << 13,
+    OPTIONS_PULL = 1 << 14,
 };
 
 enum option_kind {

@@ -89,6 +89,16 @@ void output_note(const char *fmt, ...)
     buf_release(&line);
 }
 
+void output_notice(const char *text, size_t len)
+{
+    struct buf safe;
+
+    buf_init(&safe, (size_t)-2);
+    termtext_add(&safe, text, len);
+    (void)!write(STDERR_FILENO, buf_text(&safe), safe.len);
+    buf_release(&safe);
+}
+
 bool output_wants_color(const struct options *opt, int fd)
 {
     const char *no_color = getenv("NO_COLOR");

@@ -34,6 +34,9 @@ bool output_set_reader_gone(struct err *err);
 /* A note on standard error. */
 void output_note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* Text of several lines on standard error, made safe, without a name in front. */
+void output_notice(const char *text, size_t len);
+
 /* Whether to write colour to descriptor fd. */
 bool output_wants_color(const struct options *opt, int fd);
 

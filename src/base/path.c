@@ -83,6 +83,18 @@ char *path_hub_cache(struct err *err)
     return below(base_dir("XDG_CACHE_HOME", ".cache", err), "huggingface/hub");
 }
 
+char *path_hub_token(struct err *err)
+{
+    const char *path = getenv("HF_TOKEN_PATH");
+    const char *home = getenv("HF_HOME");
+
+    if (path != NULL && path[0] != '\0')
+        return mem_dup(path);
+    if (home != NULL && home[0] != '\0')
+        return path_join(home, "token");
+    return below(base_dir("XDG_CACHE_HOME", ".cache", err), "huggingface/token");
+}
+
 /* The folder of the running program, or NULL. */
 static char *program_dir(void)
 {

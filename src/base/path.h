@@ -13,6 +13,7 @@ char *path_config_file(struct err *err) MUST_USE; /* $XDG_CONFIG_HOME/hadal/conf
 char *path_history_db(struct err *err) MUST_USE;  /* $HADAL_DB, else $XDG_DATA_HOME/hadal/history.db */
 char *path_cache_dir(struct err *err) MUST_USE;   /* $XDG_CACHE_HOME/hadal */
 char *path_hub_cache(struct err *err) MUST_USE;   /* $HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub */
+char *path_hub_token(struct err *err) MUST_USE;   /* $HF_TOKEN_PATH, $HF_HOME/token, ~/.cache/huggingface/token */
 /* $HADAL_MINI, else the file beside the running program's build tree
  * (share/hadal-mini.gguf), else PKGDATADIR/hadal-mini.gguf. */
 char *path_embedded_model(struct err *err) MUST_USE;

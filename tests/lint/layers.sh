@@ -27,8 +27,10 @@ forbid "history knows no other room" '#include "(ui|model|src/[a-z_]+\.h)' $(sou
 forbid "curses only in ui/term.c" '#include <(curses|ncurses|term)' \
     $(sources src ui model history | grep -v '^ui/term\.c$')
 forbid "SQLite only in history" '#include <sqlite3' $(sources src ui model)
-forbid "curl only in src/fetch.c" '#include <curl' \
-    $(sources src ui model history | grep -v '^src/fetch\.c$')
+forbid "curl only in src/fetch/http.c and url.c" '#include <curl' \
+    $(sources src ui model history | grep -vE '^src/fetch/(http|url)\.c$')
+forbid "libcrypto only in src/base/digest.c" '#include <openssl' \
+    $(sources src ui model history | grep -v '^src/base/digest\.c$')
 forbid "cJSON is reached through src/base/json.h" '#include <cjson' \
     $(sources src ui model history | grep -v '^src/base/json\.h$')
 forbid "OpenBLAS only in model/cpu/gemm.c" '#include <(openblas/)?cblas|openblas_config' \

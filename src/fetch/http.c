@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * HTTP requests on libcurl: see http.h.
+ */
+#include "config.h"
+
+#include "src/fetch/http.h"
+
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "src/base/mem.h"
+#include "src/fetch/url.h"
+
+enum {
+    HEADERS_MAX_BYTES = 256 * 1024,
+    HEADERS_MAX_LINES = 500,
+    RECEIVE_BYTES = 256 * 1024, /* what curl reads at once */
+    SLOW_BYTES_PER_S = 1000,    /* less than this is a stall */
+    RETRY_AFTER_MAX_S = 1000000000,
+};
+
+struct http {
+    CURLM *multi;
+    struct http_settings settings;
+};
+
+struct http_call {
+    struct http *http;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct http_answer answer;
+    http_sink_fn sink;
+    void *ctx;
+    size_t header_bytes;
+    int header_lines;
+    bool ended;
+    bool headers_refused;
+    CURLcode result;
+    char message[CURL_ERROR_SIZE];
+};
+
+bool http_is_passing(int status)
+{
+    return status == 408 || status == 429 || status >= 500;
+}
+
+bool http_is_hopeless(const struct err *err)
+{
+    static const CURLcode hopeless[] = {
+        CURLE_UNSUPPORTED_PROTOCOL,     CURLE_URL_MALFORMAT,
+        CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE,
+        CURLE_SSL_ISSUER_ERROR,         CURLE_SSL_CERTPROBLEM,
+        CURLE_SSL_ENGINE_NOTFOUND,      CURLE_COULDNT_RESOLVE_PROXY,
+    };
+
+    for (size_t i = 0; i < sizeof(hopeless) / sizeof(hopeless[0]); i++)
+        if (err->kind == ERR_NET && err->code == (int)hopeless[i])
+            return true;
+    return false;
+}
+
+void http_answer_release(struct http_answer *a)
+{
+    char *const texts[] = {a->location,   a->etag,         a->linked_etag,
+                           a->commit,     a->link_next,    a->content_type,
+                           a->error_code, a->error_message};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        free(texts[i]);
+    memset(a, 0, sizeof(*a));
+}
+
+static void answer_init(struct http_answer *a)
+{
+    memset(a, 0, sizeof(*a));
+    a->length = a->range_from = a->range_to = a->range_all = -1;
+    a->retry_after_s = a->linked_size = -1;
+}
+
+/* ---- headers ---- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Digits at *at as a number, *at moved behind them; -1 where none stand there or they
+ * are too many. */
+static int64_t take_number(const char **at)
+{
+    int64_t value = 0;
+
+    if (!is_digit(**at))
+        return -1;
+    while (is_digit(**at)) {
+        if (value > (INT64_MAX - 9) / 10)
+            return -1;
+        value = value * 10 + (*(*at)++ - '0');
+    }
+    return value;
+}
+
+static int64_t whole_number(const char *text)
+{
+    int64_t value = take_number(&text);
+
+    return *text == '\0' ? value : -1;
+}
+
+/* "bytes 0-99/1000"; anything else leaves the members -1. */
+static void read_content_range(struct http_answer *a, const char *text)
+{
+    int64_t from, to, all;
+
+    a->range_from = a->range_to = a->range_all = -1;
+    if (strncasecmp(text, "bytes ", 6) != 0)
+        return;
+    text += 6;
+    from = take_number(&text);
+    if (from < 0 || *text++ != '-')
+        return;
+    to = take_number(&text);
+    if (to < from || *text++ != '/')
+        return;
+    all = whole_number(text);
+    if (all <= to)
+        return;
+    a->range_from = from;
+    a->range_to = to;
+    a->range_all = all;
+}
+
+/* Seconds, or a date; a value that is neither counts as absent. */
+static int64_t read_retry_after(const char *text)
+{
+    int64_t seconds = whole_number(text);
+    time_t date;
+    time_t now = time(NULL);
+
+    if (seconds >= 0)
+        return seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
+    date = curl_getdate(text, NULL);
+    if (date == (time_t)-1)
+        return -1;
+    return date > now ? (int64_t)(date - now) : 0;
+}
+
+/* The address in a line of Link that says rel="next", or NULL. */
+static char *read_link_next(const char *text)
+{
+    const char *open = strchr(text, '<');
+
+    while (open != NULL) {
+        const char *close = strchr(open, '>');
+        size_t n;
+
+        if (close == NULL)
+            return NULL;
+        n = strcspn(close, ",");
+        for (const char *at = close; at + 10 <= close + n; at++)
+            if (strncasecmp(at, "rel=\"next\"", 10) == 0)
+                return mem_dup_n(open + 1, (size_t)(close - open - 1));
+        open = strchr(close, '<');
+    }
+    return NULL;
+}
+
+/* An entity tag without W/ and quotes. */
+static char *read_etag(const char *text)
+{
+    size_t len;
+
+    if (strncmp(text, "W/", 2) == 0)
+        text += 2;
+    len = strlen(text);
+    if (len >= 2 && text[0] == '"' && text[len - 1] == '"')
+        return mem_dup_n(text + 1, len - 2);
+    return mem_dup(text);
+}
+
+static void set_text(char **field, char *value)
+{
+    free(*field);
+    *field = value;
+}
+
+static void read_text_header(struct http_answer *a, const char *name, const char *value)
+{
+    if (strcasecmp(name, "location") == 0)
+        set_text(&a->location, mem_dup(value));
+    else if (strcasecmp(name, "etag") == 0)
+        set_text(&a->etag, read_etag(value));
+    else if (strcasecmp(name, "x-linked-etag") == 0)
+        set_text(&a->linked_etag, read_etag(value));
+    else if (strcasecmp(name, "x-repo-commit") == 0)
+        set_text(&a->commit, mem_dup(value));
+    else if (strcasecmp(name, "link") == 0)
+        set_text(&a->link_next, read_link_next(value));
+    else if (strcasecmp(name, "content-type") == 0)
+        set_text(&a->content_type, mem_dup(value));
+    else if (strcasecmp(name, "x-error-code") == 0)
+        set_text(&a->error_code, mem_dup(value));
+    else if (strcasecmp(name, "x-error-message") == 0)
+        set_text(&a->error_message, mem_dup(value));
+}
+
+static void read_header(struct http_answer *a, const char *name, const char *value)
+{
+    if (strcasecmp(name, "content-length") == 0)
+        a->length = whole_number(value);
+    else if (strcasecmp(name, "content-range") == 0)
+        read_content_range(a, value);
+    else if (strcasecmp(name, "retry-after") == 0)
+        a->retry_after_s = read_retry_after(value);
+    else if (strcasecmp(name, "x-linked-size") == 0)
+        a->linked_size = whole_number(value);
+    else if (strcasecmp(name, "content-encoding") == 0)
+        a->encoded = value[0] != '\0' && strcasecmp(value, "identity") != 0;
+    else
+        read_text_header(a, name, value);
+}
+
+/* "HTTP/1.1 206 Partial Content" */
+static void read_status_line(struct http_answer *a, const char *line)
+{
+    const char *space = strchr(line, ' ');
+    int64_t status = -1;
+
+    http_answer_release(a);
+    answer_init(a);
+    if (space != NULL) {
+        space++;
+        status = take_number(&space);
+    }
+    a->status = status > 0 && status < 1000 ? (int)status : 0;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+    struct http_call *call = ctx;
+    size_t len = size * n;
+    char *line;
+    char *colon;
+
+    call->header_bytes += len;
+    if (call->header_bytes > HEADERS_MAX_BYTES ||
+        ++call->header_lines > HEADERS_MAX_LINES) {
+        call->headers_refused = true;
+        return 0;
+    }
+    while (len > 0 && strchr("\r\n \t", data[len - 1]) != NULL)
+        len--;
+    line = mem_dup_n(data, len);
+    colon = strchr(line, ':');
+    if (strncmp(line, "HTTP/", 5) == 0) {
+        read_status_line(&call->answer, line);
+    } else if (colon != NULL) {
+        *colon++ = '\0';
+        read_header(&call->answer, line, colon + strspn(colon, " \t"));
+    }
+    free(line);
+    return size * n;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+    struct http_call *call = ctx;
+
+    if (call->sink == NULL || call->sink(call->ctx, &call->answer, data, size * n))
+        return size * n;
+    return 0;
+}
+
+/* ---- the set of calls ---- */
+
+struct http *http_open(const struct http_settings *settings, struct err *err)
+{
+    struct http *h;
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        err_set(err, ERR_FAILED, "libcurl cannot be started");
+        return NULL;
+    }
+    h = mem_zalloc(sizeof(*h));
+    h->settings = *settings;
+    h->multi = curl_multi_init();
+    if (h->multi == NULL) {
+        err_set(err, ERR_FAILED, "libcurl cannot be started");
+        free(h);
+        return NULL;
+    }
+    return h;
+}
+
+void http_close(struct http *h)
+{
+    if (h == NULL)
+        return;
+    curl_multi_cleanup(h->multi);
+    curl_global_cleanup();
+    free(h);
+}
+
+static void set_trust(CURL *easy)
+{
+    static const char *const files[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE"};
+    const char *dir = getenv("SSL_CERT_DIR");
+
+    for (size_t i = 0; i < 2; i++) {
+        const char *file = getenv(files[i]);
+
+        if (file != NULL && file[0] != '\0') {
+            curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+            break;
+        }
+    }
+    if (dir != NULL && dir[0] != '\0')
+        curl_easy_setopt(easy, CURLOPT_CAPATH, dir);
+}
+
+static void set_headers(struct http_call *call, const struct http_request *r)
+{
+    struct buf line;
+
+    buf_init(&line, 64 * 1024);
+    call->headers = curl_slist_append(NULL, "Accept-Encoding: identity");
+    if (r->token != NULL && buf_addf(&line, "Authorization: Bearer %s", r->token))
+        call->headers = curl_slist_append(call->headers, buf_text(&line));
+    if (line.len > 0)
+        explicit_bzero(line.data, line.len);
+    buf_clear(&line);
+    if (r->if_range != NULL && buf_addf(&line, "If-Range: \"%s\"", r->if_range))
+        call->headers = curl_slist_append(call->headers, buf_text(&line));
+    buf_release(&line);
+    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+}
+
+static void set_request(struct http_call *call, const struct http_request *r)
+{
+    CURL *easy = call->easy;
+    char range[64];
+
+    curl_easy_setopt(easy, CURLOPT_URL, r->url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, r->agent);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+    if (r->head)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    if (r->fresh)
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    if (r->to >= 0) {
+        snprintf(range, sizeof(range), "%" PRId64 "-%" PRId64, r->from, r->to);
+        curl_easy_setopt(easy, CURLOPT_RANGE, range);
+    }
+    set_headers(call, r);
+    set_trust(easy);
+}
+
+static void set_limits(struct http_call *call, const struct http_settings *s)
+{
+    CURL *easy = call->easy;
+
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, s->connect_s);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES_PER_S);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, s->stall_s);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->message);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+}
+
+struct http_call *http_start(struct http *h, const struct http_request *request,
+                             struct err *err)
+{
+    struct http_call *call = mem_zalloc(sizeof(*call));
+
+    call->http = h;
+    call->sink = request->sink;
+    call->ctx = request->ctx;
+    answer_init(&call->answer);
+    call->easy = curl_easy_init();
+    if (call->easy != NULL) {
+        set_request(call, request);
+        set_limits(call, &h->settings);
+        if (curl_multi_add_handle(h->multi, call->easy) == CURLM_OK)
+            return call;
+    }
+    err_set(err, ERR_MEMORY, "libcurl cannot begin a request");
+    http_end(call);
+    return NULL;
+}
+
+void http_set_rate(struct http_call *call, int64_t bytes_per_s)
+{
+    long slow = SLOW_BYTES_PER_S;
+
+    if (bytes_per_s > 0 && bytes_per_s < 2 * SLOW_BYTES_PER_S)
+        slow = (long)(bytes_per_s / 2);
+    curl_easy_setopt(call->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)bytes_per_s);
+    curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_LIMIT, slow);
+}
+
+bool http_wait(struct http *h, int timeout_ms, struct err *err)
+{
+    struct curl_waitfd wake = {.fd = h->settings.wake_fd, .events = CURL_WAIT_POLLIN};
+    CURLMcode code;
+    int running;
+
+    code = curl_multi_perform(h->multi, &running);
+    if (code == CURLM_OK && running > 0)
+        code = curl_multi_poll(h->multi, &wake, wake.fd >= 0 ? 1 : 0, timeout_ms, NULL);
+    if (code == CURLM_OK)
+        code = curl_multi_perform(h->multi, &running);
+    return code == CURLM_OK ||
+           err_set(err, ERR_NET, "libcurl: %s", curl_multi_strerror(code));
+}
+
+void http_idle(struct http *h, int timeout_ms)
+{
+    struct pollfd wake = {.fd = h->settings.wake_fd, .events = POLLIN};
+
+    (void)poll(&wake, 1, timeout_ms); /* a negative fd is left out */
+}
+
+struct http_call *http_take_ended(struct http *h)
+{
+    CURLMsg *msg;
+    int left;
+
+    while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
+        struct http_call *call = NULL;
+
+        if (msg->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+        call->ended = true;
+        call->result = msg->data.result;
+        return call;
+    }
+    return NULL;
+}
+
+const struct http_answer *http_answer(const struct http_call *call)
+{
+    return &call->answer;
+}
+
+void *http_context(const struct http_call *call)
+{
+    return call->ctx;
+}
+
+bool http_result(const struct http_call *call, struct err *err)
+{
+    const char *why =
+        call->message[0] != '\0' ? call->message : curl_easy_strerror(call->result);
+
+    if (call->result == CURLE_OK)
+        return true;
+    if (call->headers_refused)
+        return err_set(err, ERR_NET, "the headers of the answer are too many or long");
+    if (call->result == CURLE_OPERATION_TIMEDOUT && call->answer.status != 0)
+        why = "the transfer has stalled";
+    err_set(err, ERR_NET, "%s", why);
+    if (err != NULL)
+        err->code = (int)call->result;
+    return false;
+}
+
+void http_end(struct http_call *call)
+{
+    if (call == NULL)
+        return;
+    if (call->easy != NULL) {
+        curl_multi_remove_handle(call->http->multi, call->easy);
+        curl_easy_cleanup(call->easy);
+    }
+    for (struct curl_slist *at = call->headers; at != NULL; at = at->next)
+        explicit_bzero(at->data, strlen(at->data));
+    curl_slist_free_all(call->headers);
+    http_answer_release(&call->answer);
+    free(call);
+}
+
+/* ---- one request ---- */
+
+static bool to_buf(void *ctx, const struct http_answer *answer, const char *data,
+                   size_t len)
+{
+    struct buf *body = ctx;
+
+    (void)answer;
+    return buf_add(body, data, len);
+}
+
+static bool fetch_result(const struct http_call *call, const struct buf *body,
+                         struct err *err)
+{
+    if (call->result == CURLE_WRITE_ERROR && !call->headers_refused && body == NULL)
+        return true; /* the sink has seen enough */
+    if (call->result == CURLE_WRITE_ERROR && !call->headers_refused)
+        return err_set(err, ERR_NET, "the answer is longer than %zu bytes", body->max);
+    if (call->answer.encoded)
+        return err_set(err, ERR_NET,
+                       "the answer is compressed, which was not asked for");
+    return http_result(call, err);
+}
+
+bool http_fetch(struct http *h, const struct http_request *request,
+                struct http_answer *answer, struct buf *body, struct err *err)
+{
+    struct http_request r = *request;
+    struct http_call *call;
+    bool ok = true;
+
+    answer_init(answer);
+    if (body != NULL) {
+        r.sink = to_buf;
+        r.ctx = body;
+    }
+    call = http_start(h, &r, err);
+    while (call != NULL && ok && !call->ended) {
+        ok = http_wait(h, 1000, err);
+        if (ok)
+            http_take_ended(h);
+        if (ok && !call->ended && h->settings.may_go_on != NULL)
+            ok = h->settings.may_go_on(err);
+    }
+    if (call == NULL)
+        return false;
+    ok = ok && fetch_result(call, body, err);
+    *answer = call->answer;
+    memset(&call->answer, 0, sizeof(call->answer));
+    http_end(call);
+    return ok;
+}

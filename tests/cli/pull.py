@@ -1,0 +1,661 @@
+"""hadal pull from a hub of our own: names, choices, faults, kills, the shared cache.
+
+HADAL_TORTURE=1 runs 2,000 transfers with faults and 200 kills in place of some tens.
+"""
+import atexit
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests", "hub"))
+from hadal_cli import HADAL, Home, check, equal, finish, main, skip  # noqa: E402
+from hub import Hub  # noqa: E402
+
+TORTURE = os.environ.get("HADAL_TORTURE") == "1"
+FOLDER = tempfile.mkdtemp(prefix="hadal-hub-")
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+SEED = int(os.environ.get("HADAL_SEED", "1"))
+MIB = 1 << 20
+
+
+def bytes_of(n, seed=0):
+    return random.Random(f"{SEED} {seed} {n}").randbytes(n)
+
+
+class Started:
+    """A hub for one case, and the environment to reach it."""
+    def __init__(self, h, **options):
+        if shutil.which("openssl") is None:
+            skip("openssl is not here")
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # the hub's threads write to sockets
+        self.hub = Hub(FOLDER, **options)
+        h.env.update(self.hub.env())
+
+    def __enter__(self):
+        return self.hub
+
+    def __exit__(self, *_):
+        self.hub.close()
+
+
+def cache(h):
+    return os.path.join(h.path, ".cache", "huggingface", "hub")
+
+
+def folder(h, repo="org/repo"):
+    return os.path.join(cache(h), "models--" + repo.replace("/", "--"))
+
+
+def pulled(h, repo, name, data):
+    """The file is in the cache, whole, and nothing of the transfer is left."""
+    with open(os.path.join(folder(h, repo), "refs", "main")) as f:
+        commit = f.read()
+    path = os.path.join(folder(h, repo), "snapshots", commit, name)
+    check(os.path.islink(path), path)
+    check(not os.path.isabs(os.readlink(path)), os.readlink(path))
+    with open(path, "rb") as f:
+        check(f.read() == data, f"{name}: other bytes")
+    left = [x for x in os.listdir(os.path.join(folder(h, repo), "blobs")) if "." in x]
+    equal(left, [], "left in blobs")
+    return path
+
+
+def parts(h, repo="org/repo"):
+    blobs = os.path.join(folder(h, repo), "blobs")
+    return sorted(os.listdir(blobs)) if os.path.isdir(blobs) else []
+
+
+# ---- names and choices ----
+
+def test_choices(h):
+    files = {"m.Q8_0.gguf": bytes_of(9000), "m.Q4_K_M.gguf": bytes_of(5000),
+             "m.Q2_K-00001-of-00002.gguf": bytes_of(3000, 1),
+             "m.Q2_K-00002-of-00002.gguf": bytes_of(3000, 2),
+             "mmproj-m.gguf": b"x", "pytorch_model.bin": b"x", "README.md": b"hi"}
+    with Started(h) as hub:
+        hub.add("org/repo", files)
+        r = h.works("pull", "org/repo", "--dry-run")
+        check("m.Q4_K_M.gguf" in r.text and "Q8_0" not in r.text, r.text)
+        check("usual choice" in r.text and "tokens/s" in r.text, r.text)
+        equal(parts(h), [])
+        equal(hub.sent, 0)
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.Q4_K_M.gguf", files["m.Q4_K_M.gguf"])
+        sent = hub.sent
+        r = h.works("pull", "org/repo")
+        check("here already" in r.text, r.text)
+        equal(hub.sent, sent)
+        h.works("pull", "org/repo:q8_0")
+        pulled(h, "org/repo", "m.Q8_0.gguf", files["m.Q8_0.gguf"])
+        h.works("pull", "org/repo:Q2_K")
+        for part in (1, 2):
+            name = f"m.Q2_K-0000{part}-of-00002.gguf"
+            pulled(h, "org/repo", name, files[name])
+        h.works("pull", "org/repo/README.md")
+        h.works("pull", "org/repo", "--include", "mm*")
+        h.fails(3, "pull", "org/repo/pytorch_model.bin", names="refused")
+        h.fails(3, "pull", "org/repo", "--include", "*.bin", names="refused")
+        h.fails(3, "pull", "org/repo:Q3_K", names="m.Q8_0.gguf")
+        h.fails(3, "pull", "org/repo/no.gguf", names="no.gguf")
+        h.fails(3, "pull", "org/none", names="org/none")
+        h.fails(3, "pull", "org/repo", "--revision", "none", names="none")
+        h.works("pull", "org/repo", "--revision", "v1")
+        with open(os.path.join(folder(h), "refs", "v1")) as f:
+            equal(f.read(), hub.repos["org/repo"].commit)
+        for bad in ("repo", "a/../b", "/x/y", "org/repo:../x", "org/repo/../x", "../a/b",
+                    "org/re po", "org/repo:", "org/repo/"):
+            h.fails(2, "pull", bad)
+        h.fails(2, "pull", "org/repo", "--revision", "../x")
+        h.fails(2, "pull", "org/repo", "--limit-rate", "fast")
+
+
+def test_addresses(h):
+    data = bytes_of(300000)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data, "m.bin": b"x"})
+        r = h.works("pull", f"{hub.cdn_url}/org/repo/m.gguf?download=true")
+        with open(r.text.split(": ", 1)[1].strip(), "rb") as f:
+            check(f.read() == data, "bytes of the address")
+        names = {m["name"] for m in h.works("list", "--json").json()}
+        check("m" in names, names)
+        h.works("pull", f"{hub.url}/org/repo/resolve/main/m.gguf")
+        pulled(h, "org/repo", "m.gguf", data)
+        h.works("pull", f"{hub.url}/org/repo")
+        h.fails(3, "pull", f"{hub.cdn_url}/org/repo/m.bin")
+        h.fails(3, "pull", f"{hub.cdn_url}/org/repo/none.gguf")
+        h.fails(4, "pull", "http://example.com/x.gguf", names="not encrypted")
+        h.fails(4, "pull", "file:///etc/x.gguf")
+
+
+def test_safetensors(h):
+    files = {"config.json": b"{}", "tokenizer.json": bytes_of(70000),
+             "model-00001-of-00002.safetensors": bytes_of(200000, 1),
+             "model-00002-of-00002.safetensors": bytes_of(200000, 2),
+             "model.safetensors.index.json": b"{}", "modeling_x.py": b"x",
+             "pytorch_model.bin": b"x", "README.md": b"x", "original/x.safetensors": b"x"}
+    with Started(h) as hub:
+        hub.add("org/repo", files)
+        hub.listing_sizes, hub.page = False, 2
+        events = [json.loads(x) for x in h.works("pull", "org/repo", "--json").text.splitlines()]
+        equal(events[0]["type"], "plan")
+        equal({f["name"] for f in events[0]["files"]}, set(files) - {
+            "modeling_x.py", "pytorch_model.bin", "README.md", "original/x.safetensors"})
+        equal(events[-1]["type"], "end")
+        check(os.path.isfile(os.path.join(events[-1]["path"], "config.json")), events[-1])
+        hub.add("org/pickle", {"pytorch_model.bin": b"x", "config.json": b"{}"})
+        h.fails(3, "pull", "org/pickle", names="pytorch_model.bin")
+
+
+def test_modes(h):
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": bytes_of(1000)})
+        old = os.umask(0)
+        try:
+            h.works("pull", "org/repo")
+        finally:
+            os.umask(old)
+        for root, dirs, files in os.walk(cache(h)):
+            for name in dirs:
+                mode = os.stat(os.path.join(root, name)).st_mode & 0o777
+                equal(oct(mode), oct(0o700), name)
+            for name in files:
+                path = os.path.join(root, name)
+                if not os.path.islink(path):
+                    equal(oct(os.stat(path).st_mode & 0o777), oct(0o600), name)
+
+
+def test_python_reads_it(h):
+    """huggingface_hub finds the files without a download, and we find its."""
+    python = "/opt/venv/bin/python"
+    if not os.path.exists(python) or subprocess.run(
+            [python, "-c", "import huggingface_hub"], capture_output=True).returncode:
+        skip("huggingface_hub is not here")
+    data = bytes_of(400000)
+
+    def theirs(name):
+        code = ("from huggingface_hub import hf_hub_download as d;"
+                f"print(d('org/repo', {name!r}))")
+        p = subprocess.run([python, "-c", code], env={**h.env, "SSL_CERT_FILE":
+                           h.env["CURL_CA_BUNDLE"]}, capture_output=True, text=True, timeout=120)
+        check(p.returncode == 0, p.stderr[-2000:])
+        return p.stdout.strip()
+
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data, "n.gguf": data[1:], "config.json": b"{}"})
+        h.works("pull", "org/repo/m.gguf")
+        h.works("pull", "org/repo/config.json")
+        sent = hub.sent
+        equal(theirs("m.gguf"), pulled(h, "org/repo", "m.gguf", data))
+        theirs("config.json")
+        equal(hub.sent, sent, "bytes sent to huggingface_hub")
+        theirs("n.gguf")
+        sent = hub.sent
+        r = h.works("pull", "org/repo/n.gguf")
+        check("here already" in r.text, r.text)
+        equal(hub.sent, sent, "bytes sent for a file of huggingface_hub")
+
+
+# ---- faults ----
+
+def cdn(name, when=lambda r: True):
+    """A fault of the CDN's answers."""
+    return lambda r: name if r.kind == "cdn" and when(r) else None
+
+
+def once(name, kind="cdn", times=1):
+    return lambda r: name if r.kind == kind and r.n < times else None
+
+
+def test_passing_faults(h):
+    """Each ends with the right bytes."""
+    data = bytes_of(2 * MIB)
+    passing = ["429", "500", "503", "reset", "close", "html", "cut=0", "cut=100000",
+               "length-small", "length-large", "oversize", "flip", "other-total", "earlier",
+               "no-content-range", "lying200", "other-etag", "403", "404", "416",
+               "retry-after=1", "retry-after=garbage", "big-header"]
+    for fault in passing:
+        for kind in ("cdn", "resolve", "api"):
+            if kind != "cdn" and fault not in ("429", "500", "503", "reset", "close",
+                                               "retry-after=1"):
+                continue
+            with Started(h) as hub:
+                hub.add("org/repo", {"m.gguf": data})
+                hub.fault = once(fault, kind)
+                h.works("pull", "org/repo")
+                pulled(h, "org/repo", "m.gguf", data)
+            shutil.rmtree(cache(h))
+
+
+def at_once(jobs):
+    """Runs (function, argument), each with a home of its own, at the same time."""
+    errors = []
+
+    def work(function, argument):
+        home = Home()
+        try:
+            function(argument, home)
+        except Exception as e:  # noqa: BLE001
+            errors.append(e)
+        finally:
+            home.close()
+    threads = [threading.Thread(target=work, args=job) for job in jobs]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
+
+
+def test_lasting_faults(h):
+    """Each ends with exit 4 and one line, and the part goes on when the fault is gone."""
+    data = bytes_of(MIB)
+    lasting = ["403", "html", "other-total", "no-content-range", "retry-after=1000000000",
+               "retry-after=Fri, 31 Dec 2060 23:59:59 GMT", "length-small"]
+    def one(fault, home):
+        hub = Hub(FOLDER)
+        home.env.update(hub.env())
+        hub.add("org/repo", {"m.gguf": data})
+        hub.fault = cdn(fault, lambda r: r.first > 0)
+        r = home.fails(4, "pull", "org/repo", names="m.gguf")
+        check("SECRETSIG" not in r.lines[0], r)
+        equal(len(parts(home)), 2, f"{fault}: {parts(home)}")
+        hub.fault = None
+        hub.sent = 0
+        home.works("pull", "org/repo")
+        pulled(home, "org/repo", "m.gguf", data)
+        check(hub.sent < len(data), f"{fault}: {hub.sent} bytes again")
+        hub.close()
+
+    with Started(h):
+        at_once([(one, fault) for fault in lasting])
+
+
+def test_api_faults(h):
+    deep = "body=" + "[" * 20000
+    for fault, code in (("html", 4), ("bomb", 4), ("endless", 4), (deep, 4), ("body={}", 4),
+                        ("body={\"sha\":\"../x\",\"siblings\":[]}", 4), ("big-header", 4),
+                        ("many-headers", 4), ("retry-after=1000000000", 4)):
+        with Started(h) as hub:
+            hub.add("org/repo", {"m.gguf": b"x"})
+            hub.fault = lambda r: fault if r.kind == "api" else None
+            h.fails(code, "pull", "org/repo")
+
+
+def test_hostile_listing(h):
+    with Started(h) as hub:
+        for name in ("../x.gguf", "/x.gguf", "a/../../x.gguf", "con\x1b[2J.gguf", "a" * 300
+                     + ".gguf", "x\0.gguf", "a//x.gguf", ".gguf\\..", "./x.gguf"):
+            hub.add("org/repo", {name: b"x"})
+            h.fails(3, "pull", "org/repo")
+            equal(parts(h), [])
+        hub.add("org/repo", {"m.gguf": b"x"})
+        for etag in ("z" * 64, "a" * 63, "a" * 65, "../../../x", "", "sha512:" + "a" * 128):
+            hub.fault = lambda r: "etag=" + etag if r.kind == "resolve" else None
+            h.fails(4, "pull", "org/repo")
+        hub.fault = lambda r: "etag=" + "a" * 64 if r.kind == "resolve" else None
+        h.fails(4, "pull", "org/repo", names="do not agree")
+        hub.fault = None
+        hub.listing_sizes, hub.page = False, 1
+        hub.add("org/repo", {f"{i}.gguf": b"x" for i in range(150)})
+        h.fails(4, "pull", "org/repo", names="pages")
+
+
+def test_redirects(h):
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": b"x" * 1000})
+        for kind in ("api", "resolve", "cdn"):
+            for to in ("file:///etc/passwd", "scp://localhost/x", "http://example.com/x",
+                       "http://localhost:1/x", "/api/models/org/repo/revision/main" if
+                       kind == "api" else "/org/repo/resolve/main/m.gguf", "https://", "\\"):
+                hub.fault = lambda r: "location=" + to if r.kind == kind else None
+                h.fails(4, "pull", "org/repo")
+        hub.fault = once("location=" + hub.url + "/org/repo/resolve/main/m.gguf", "cdn")
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", b"x" * 1000)
+
+
+def test_wrong_digest(h):
+    """A byte that stays wrong never gets a name."""
+    data = bytes_of(300000)
+    with Started(h) as hub:
+        repo = hub.add("org/repo", {"m.gguf": data})
+        repo.files["m.gguf"].data = data[:-1] + bytes([data[-1] ^ 1])
+        h.fails(4, "pull", "org/repo", names="digest")
+        equal([x for x in parts(h) if "." not in x], [])
+        repo.files["m.gguf"].data = data
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+
+
+def test_torn_part(h):
+    """Blocks that the disk has lost are found and fetched again alone."""
+    data = bytes_of(4 * MIB)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        hub.fault = cdn("403", lambda r: r.first > 3 * MIB)
+        h.fails(4, "pull", "org/repo")
+        part = os.path.join(folder(h), "blobs", [x for x in parts(h) if "part" in x][0])
+        with open(part, "r+b") as f:
+            f.seek(100000)
+            f.write(b"\0" * 10)
+        hub.fault = None
+        hub.sent = 0
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+        check(hub.sent < 2 * MIB, hub.sent)
+
+
+def test_stall(h):
+    h.env["HF_HUB_DOWNLOAD_TIMEOUT"] = "1"
+    data = bytes_of(MIB)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        hub.fault = once("stall")
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+
+
+def test_no_ranges(h):
+    data = bytes_of(MIB)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        hub.no_ranges = True
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+        equal(hub.sent, len(data))
+
+
+def test_changing_address(h):
+    """A file without digest that changes while it comes is begun anew."""
+    with Started(h) as hub:
+        repo = hub.add("org/repo", {"m.gguf": bytes_of(MIB)})
+        other = bytes_of(MIB, 7)
+
+        def change(r):
+            if r.kind == "cdn" and r.n == 3:
+                repo.files["m.gguf"].data = other
+                hub.etag = '"other"'
+        hub.fault = change
+        r = h.works("pull", f"{hub.cdn_url}/org/repo/m.gguf")
+        with open(r.text.split(": ", 1)[1].strip(), "rb") as f:
+            check(f.read() == other, "bytes of the old and the new file")
+
+
+def test_disk_full(h):
+    """The part is kept, and goes on when there is room (here: a limit on file sizes)."""
+    import resource
+    data = bytes_of(2 * MIB)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB))  # noqa: E731
+        r = h.fails(1, "pull", "org/repo", preexec_fn=limit, names="pull again")
+        check("kept" in r.lines[0], r)
+        hub.sent = 0
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+        check(hub.sent < len(data), hub.sent)
+
+
+def test_planted_links(h):
+    data = bytes_of(100000)
+    with Started(h) as hub:
+        f = hub.add("org/repo", {"m.gguf": data}).files["m.gguf"]
+        outside = h.file("outside", b"keep")
+        for name in (f.sha256 + ".part", f.sha256 + ".journal"):
+            os.makedirs(os.path.join(folder(h), "blobs"))
+            os.symlink(outside, os.path.join(folder(h), "blobs", name))
+            h.fails(1, "pull", "org/repo")
+            shutil.rmtree(folder(h))
+        os.makedirs(os.path.join(folder(h), "blobs"))
+        os.symlink(outside, os.path.join(folder(h), "blobs", f.sha256))
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+        shutil.rmtree(folder(h))
+        os.symlink(os.path.join(h.path), folder(h))
+        h.fails(1, "pull", "org/repo")
+        with open(outside, "rb") as x:
+            equal(x.read(), b"keep")
+
+
+# ---- trust ----
+
+def test_token(h):
+    """The token goes to the hub alone, and appears nowhere."""
+    canary = "hf_CANARY0123456789"
+    data = bytes_of(300000)
+    with Started(h) as hub:
+        hub.token = canary
+        hub.add("org/repo", {"m.gguf": data}, gated=True)
+        r = h.fails(4, "pull", "org/repo", names="HF_TOKEN")
+        check("licence" in r.lines[0], r)
+        h.env["HF_TOKEN"] = "hf_other"
+        r = h.fails(4, "pull", "org/repo", names=hub.url + "/org/repo")
+        check("hf_other" not in r.lines[0], r)
+        del h.env["HF_TOKEN"]
+        h.file(".cache/huggingface/token", canary + "\n")
+        r = h.works("pull", "org/repo", "-v", "--json")
+        pulled(h, "org/repo", "m.gguf", data)
+        check(canary.encode() not in r.out + r.err, r)
+        for server, _, _, given, _ in hub.log:
+            check(server == "hub" or given is None, "a token went to the CDN")
+        check(any(x[3] for x in hub.log), "no token at all")
+        for fault in ("location=" + hub.cdn_url + "/api", "location=http://localhost:1/x",
+                      "location=https://sub.localhost:1/", "html", "500"):
+            hub.fault = lambda r: fault
+            r = h.run("pull", "org/repo", "-v")
+            check(canary.encode() not in r.out + r.err, r)
+        for server, _, _, given, _ in hub.log:
+            check(server == "hub" or given is None, "a token went to the CDN")
+        for root, _, names in os.walk(h.path):
+            for name in names:
+                with open(os.path.join(root, name), "rb") as f:
+                    check(canary.encode() not in f.read() or name == "token", name)
+        h.env["HF_ENDPOINT"] = "http://example.com"
+        h.fails(4, "pull", "org/repo", "--insecure-http", names="token")
+
+
+def test_tls(h):
+    for certificate in ("wrong", "expired", "self"):
+        with Started(h, certificate=certificate) as hub:
+            hub.add("org/repo", {"m.gguf": b"x"})
+            h.fails(4, "pull", "org/repo")
+            h.fails(4, "pull", "org/repo", "--insecure-http")
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": b"x"})
+        h.fails(4, "pull", "org/repo", env={"CURL_CA_BUNDLE": "/dev/null"})
+
+
+def test_loopback_http(h):
+    with Started(h, tls=False) as hub:
+        hub.add("org/repo", {"m.gguf": bytes_of(100000)})
+        h.works("pull", "org/repo")
+
+
+def test_offline_and_nowhere(h):
+    h.env["HF_ENDPOINT"] = "https://127.0.0.1:1"
+    h.fails(4, "pull", "org/repo", env={"HF_HUB_OFFLINE": "1"}, names="HF_HUB_OFFLINE")
+    h.fails(4, "pull", "org/repo", names="127.0.0.1:1")
+
+
+# ---- interruption ----
+
+def wait_for_bytes(hub, n):
+    end = time.monotonic() + 60
+    while hub.sent < n and time.monotonic() < end:
+        time.sleep(0.002)
+
+
+def test_signal(h):
+    data = bytes_of(2 * MIB)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        hub.fault = cdn("slow")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            hub.sent = 0
+            p = h.start("pull", "org/repo")
+            wait_for_bytes(hub, 500000)
+            p.send_signal(number)
+            r = finish(p)
+            equal(r.code, 128 + number, r)
+            check(len(parts(h)) == 2, parts(h))
+        hub.fault = None
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+
+
+def test_limit_rate(h):
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": bytes_of(3 * MIB)})
+        start = time.monotonic()
+        h.works("pull", "org/repo", "--limit-rate", "1M")
+        check(time.monotonic() - start > 1.5, "faster than the limit allows")
+
+
+def test_two_pulls(h):
+    data = bytes_of(2 * MIB)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        hub.fault = cdn("slow")
+        a = h.start("pull", "org/repo")
+        wait_for_bytes(hub, 200000)
+        b = h.start("pull", "org/repo")
+        for r in (finish(a), finish(b)):
+            equal(r.code, 0, r)
+        pulled(h, "org/repo", "m.gguf", data)
+        check(hub.sent < len(data) * 1.05, f"{hub.sent} bytes for one file")
+
+
+def test_kill(h):
+    """kill -9 at random instants: then right bytes, and little of them twice."""
+    n_kills = 200 if TORTURE else 30
+    rng = random.Random(SEED)
+    data = bytes_of(8 * MIB)
+    streams, block, in_flight = 4, 65536, 300000
+    kills = rounds = surplus = 0
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        hub.fault = cdn("slow", lambda r: r.n % 4)
+        while kills < n_kills:
+            rounds += 1
+            hub.sent = killed_now = 0
+            while True:
+                p = h.start("pull", "org/repo", "-q")
+                try:
+                    p.wait(rng.random() * 0.6)
+                    equal(finish(p).code, 0)
+                    break
+                except subprocess.TimeoutExpired:
+                    p.kill()
+                    finish(p)
+                    kills += 1
+                    killed_now += 1
+                    blobs = [x for x in parts(h) if "." not in x]
+                    for name in blobs:
+                        with open(os.path.join(folder(h), "blobs", name), "rb") as f:
+                            equal(hashlib.sha256(f.read()).hexdigest(), name)
+            pulled(h, "org/repo", "m.gguf", data)
+            again = hub.sent - len(data)
+            surplus += again
+            allowed = killed_now * streams * (block + in_flight)
+            check(again <= allowed, f"{again} bytes twice after {killed_now} kills")
+            shutil.rmtree(cache(h))
+        print(f"{kills} kills in {rounds} pulls: {surplus / kills / 1024:.0f} KiB sent again "
+              f"a kill (in flight included)")
+
+
+def random_fault(rng, corrupt):
+    """A fault for each request of a transfer, or none."""
+    names = ["cut", "reset", "429", "500", "503", "other-etag", "length-small", "slow",
+             "length-large", "lying200", "close", "earlier", "html", "oversize", "416", "403"]
+    chance = rng.choice([0.05, 0.2, 0.4])
+    chosen = rng.sample(names, rng.randint(1, 4))
+    flips = [rng.randrange(10)] if corrupt else []
+
+    def fault(r):
+        if r.kind == "cdn" and r.n in flips:
+            return "flip"
+        if rng.random() >= chance:
+            return None
+        name = rng.choice(chosen)
+        if r.kind != "cdn":
+            return name if name in ("429", "500", "503", "close", "reset") else None
+        return f"cut={rng.randrange(MIB)}" if name == "cut" else name
+    return fault
+
+
+def one_transfer(h, i, corrupt, figures):
+    rng = random.Random(f"{SEED} {i}")
+    data = bytes_of(rng.randint(1, 8) * MIB + rng.randint(0, 70000), i)
+    env = dict(h.env, HOME=os.path.join(h.path, f"home{i}"), HF_HUB_DOWNLOAD_TIMEOUT="2")
+    os.makedirs(env["HOME"])
+    hub = Hub(FOLDER)
+    hub.add("org/repo", {"m.gguf": data})
+    hub.fault = random_fault(rng, corrupt)
+    env.update(hub.env())
+    failed = 0
+    for _ in range(20):
+        p = subprocess.run([HADAL, "pull", "-q", "org/repo"], env=env, capture_output=True,
+                           timeout=240, stdin=subprocess.DEVNULL)
+        if p.returncode == 0:
+            break
+        check(p.returncode == 4 and p.stderr.count(b"\n") == 1, (i, p.returncode, p.stderr))
+        failed += 1
+    check(p.returncode == 0, f"transfer {i}: {p.stderr}")
+    blobs = os.path.join(env["HOME"], ".cache/huggingface/hub/models--org--repo/blobs")
+    equal(os.listdir(blobs), [hub.repos["org/repo"].files["m.gguf"].sha256], f"transfer {i}")
+    with open(os.path.join(blobs, os.listdir(blobs)[0]), "rb") as f:
+        check(f.read() == data, f"transfer {i}: other bytes")
+    figures.append((corrupt, len(data), hub.sent, failed))
+    hub.close()
+    shutil.rmtree(env["HOME"])
+
+
+def run_transfers(h, n, corrupt):
+    """n transfers with faults, some at a time; the figures of each."""
+    figures, errors = [], []
+    left = list(range(n))
+    lock = threading.Lock()
+
+    def work():
+        while not errors:
+            with lock:
+                if not left:
+                    return
+                i = left.pop()
+            try:
+                one_transfer(h, i + (1000000 if corrupt else 0), corrupt, figures)
+            except Exception as e:  # noqa: BLE001
+                errors.append(e)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
+    size = sum(f[1] for f in figures)
+    sent = sum(f[2] for f in figures)
+    print(f"{n} transfers with {'corrupt bytes' if corrupt else 'faults'}: all right, "
+          f"{sum(f[3] for f in figures)} ended early first; surplus "
+          f"{100 * (sent - size) / size:.2f}%")
+    return (sent - size) / size
+
+
+def test_faults(h):
+    """Many transfers, each with its own mixture of faults."""
+    with Started(h):
+        pass
+    run_transfers(h, 1900 if TORTURE else 40, False)
+    run_transfers(h, 100 if TORTURE else 6, True)
+
+
+main()
