@@ -89,7 +89,7 @@ ALWAYS_INLINE void add_group(enum tensor_type type, const unsigned char *group,
     for (int j = 0; j < 8; j++) {
         __m256i d;
         if (j >= n_blocks)
-            break;
+            continue;
         d = dot32(type, x86_codes(type, group, j), x86_load(q + 32 * j),
                   x86_is_narrow(type) ? scale_pair(integer, j) : ones);
         sum[j % 2] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(d), _mm256_set1_ps(scale[j]),
@@ -110,8 +110,7 @@ ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
         __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
 
         for (int g = 0; g < n_whole; g++, row += x86_group_bytes(type)) {
-            _mm_prefetch((const char *)row + 384, _MM_HINT_T0);
-            _mm_prefetch((const char *)row + 448, _MM_HINT_T0);
+            x86_prefetch(type, row);
             add_group(type, row, 8, a->q + GROUP * g, pair + 16 * g, sum16 + 16 * g,
                       sum);
         }

@@ -227,6 +227,46 @@ ALWAYS_INLINE __m512 scales_and_mins(enum tensor_type type, const unsigned char 
 
 /* ---- one row of activations ---- */
 
+/* The 16 scales of a narrow type's group, without their factor. */
+ALWAYS_INLINE __m512 narrow_scales(enum tensor_type type, const unsigned char *group)
+{
+    const void *k = group;
+    __m128i x;
+
+    if (type == TYPE_Q2_K) {
+        x = _mm_loadu_si128((const void *)((const struct block_q2_k *)k)->scales);
+        x = _mm_and_si128(x, _mm_set1_epi8(15));
+    } else if (type == TYPE_Q3_K) {
+        x = x86_scales_q3_k(((const struct block_q3_k *)k)->scales);
+    } else {
+        x = _mm_loadu_si128((const void *)((const struct block_q6_k *)k)->scales);
+    }
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x));
+}
+
+/* -minima, without their factor, and the factors of scales and of minima. */
+ALWAYS_INLINE __m512 narrow_mins(enum tensor_type type, const unsigned char *group,
+                                 __m512 scales, float factor[2])
+{
+    const void *k = group;
+    __m128i x;
+
+    if (type == TYPE_Q2_K) {
+        const struct block_q2_k *b = k;
+
+        x = _mm_srli_epi16(_mm_loadu_si128((const void *)b->scales), 4);
+        x = _mm_and_si128(x, _mm_set1_epi8(15));
+        factor[0] = x86_f16(&b->d);
+        factor[1] = x86_f16(&b->dmin);
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x));
+    }
+    factor[0] =
+        x86_f16(type == TYPE_Q3_K ? (const void *)&((const struct block_q3_k *)k)->d
+                                  : &((const struct block_q6_k *)k)->d);
+    factor[1] = factor[0] * (float)x86_offset(type);
+    return scales;
+}
+
 /* The scales of a group, times those of the activations: 8 or, of narrow types, 16.
  * Adds the part of the minima to *sum. */
 ALWAYS_INLINE __m512 group_scales(enum tensor_type type, const unsigned char *group,
@@ -234,16 +274,18 @@ ALWAYS_INLINE __m512 group_scales(enum tensor_type type, const unsigned char *gr
 {
     const __m512i twice =
         _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-    __m512 s;
+    __m512 s, mins;
+    float factor[2];
 
     if (x86_is_narrow(type)) {
-        struct x86_scales16 w = x86_scales16(type, group);
-        __m512 scale = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(w.scale));
-
-        *sum = _mm512_fmadd_ps(join(w.min[0], w.min[1]), _mm512_loadu_ps(sum16), *sum);
-        s = _mm512_castps256_ps512(_mm256_loadu_ps(pair));
-        s = _mm512_mul_ps(_mm512_permutexvar_ps(twice, s), _mm512_set1_ps(w.factor));
-        return _mm512_mul_ps(s, scale);
+        s = narrow_scales(type, group);
+        mins = narrow_mins(type, group, s, factor);
+        mins = _mm512_mul_ps(mins, _mm512_loadu_ps(sum16));
+        *sum = _mm512_fnmadd_ps(mins, _mm512_set1_ps(factor[1]), *sum);
+        s = _mm512_mul_ps(s, _mm512_set1_ps(factor[0]));
+        return _mm512_mul_ps(
+            s, _mm512_permutexvar_ps(twice,
+                                     _mm512_castps256_ps512(_mm256_loadu_ps(pair))));
     }
     s = _mm512_mul_ps(scales_and_mins(type, group), _mm512_loadu_ps(pair));
     *sum = _mm512_mask_add_ps(*sum, 0xff00, *sum, s);
@@ -265,7 +307,7 @@ ALWAYS_INLINE void add_group(enum tensor_type type, const unsigned char *group,
     for (int j = 0; j < 4; j++) {
         __m512i d, pick;
         if (2 * j >= n_blocks)
-            break;
+            continue;
         pick = x86_is_narrow(type) ? _mm512_add_epi32(narrow, _mm512_set1_epi32(4 * j))
                                    : _mm512_add_epi32(wide, _mm512_set1_epi32(2 * j));
         d = _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes64(type, group, j),
@@ -288,8 +330,7 @@ ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
         __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
 
         for (int g = 0; g < n_whole; g++, row += x86_group_bytes(type)) {
-            _mm_prefetch((const char *)row + 384, _MM_HINT_T0);
-            _mm_prefetch((const char *)row + 448, _MM_HINT_T0);
+            x86_prefetch(type, row);
             add_group(type, row, 8, a->q + GROUP * g, pair + 16 * g, sum16 + 16 * g,
                       sum);
         }
