@@ -31,6 +31,7 @@ void output_prepare(void)
             open("/dev/null", flags[fd]) < 0)
             _exit(1);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 bool output_set_reader_gone(struct err *err)

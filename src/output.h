@@ -19,7 +19,7 @@
 
 /* Once, first thing: descriptors 0 to 2 are made to exist, so that no file of ours
  * takes their place (reading or writing one that was closed still fails), and SIGPIPE
- * is ignored, so that a write says EPIPE. */
+ * and SIGXFSZ are ignored, so that a write says EPIPE or EFBIG. */
 void output_prepare(void);
 
 /* Writes to standard output now. */

@@ -35,6 +35,7 @@ static void url_release(struct url *u)
     free(u->scheme);
     free(u->host);
     free(u->port);
+    memset(u, 0, sizeof(*u));
 }
 
 static bool parse(const char *text, struct url *out)
