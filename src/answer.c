@@ -24,9 +24,9 @@ void answer_init(struct answer *a, const struct options *opt)
     a->on_terminal = isatty(STDOUT_FILENO);
     a->dim = output_wants_color(opt, a->on_terminal ? STDOUT_FILENO : STDERR_FILENO);
     a->part = CHAT_PART_NOTHING;
-    buf_init(&a->text, (size_t)-2);
-    buf_init(&a->thinking, (size_t)-2);
-    buf_init(&a->held, (size_t)-2);
+    buf_init(&a->text, BUF_UNLIMITED);
+    buf_init(&a->thinking, BUF_UNLIMITED);
+    buf_init(&a->held, BUF_UNLIMITED);
 }
 
 void answer_release(struct answer *a)
@@ -116,7 +116,7 @@ static void add_members(struct json_writer *w, const struct answer *a,
 /* An event is written by begin_event, members, end_event. */
 static void begin_event(struct json_writer *w, struct buf *line, const char *type)
 {
-    buf_init(line, (size_t)-2);
+    buf_init(line, BUF_UNLIMITED);
     json_begin(w, line);
     json_object(w);
     if (type != NULL) {
@@ -194,7 +194,7 @@ static bool write_thinking(const struct answer *a, const char *text, size_t len,
     struct buf out;
     bool ok = true;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     if (a->dim)
         buf_add_text(&out, dim_on);
     if (isatty(fd))

@@ -178,7 +178,7 @@ static bool write_results(const struct bench *b, const struct result *r, int n,
     struct buf out;
     bool ok;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     json_begin(&w, &out);
     if (b->opt->json)
         json_array(&w);

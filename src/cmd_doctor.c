@@ -83,8 +83,8 @@ static bool check_database(struct findings *f)
 static void examine(struct findings *f)
 {
     memset(f, 0, sizeof(*f));
-    buf_init(&f->cpu_name, (size_t)-2);
-    buf_init(&f->cpu_features, (size_t)-2);
+    buf_init(&f->cpu_name, BUF_UNLIMITED);
+    buf_init(&f->cpu_features, BUF_UNLIMITED);
     machine_cpu(&f->cpu_name, &f->cpu_features);
     f->cores = machine_cores();
     try_device(&backend_cpu, &f->cpu);
@@ -259,7 +259,7 @@ bool cmd_doctor(const struct options *opt, struct err *err)
     bool ok;
 
     examine(&f);
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     if (opt->json)
         add_json(&out, &f);
     else

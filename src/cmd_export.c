@@ -166,7 +166,7 @@ static bool export_one(struct history *h, const char *id, size_t number,
     bool ok = history_get_session(h, id, &session, err) &&
               history_list_messages(h, id, &messages, err);
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     if (ok) {
         format->write(&out, number, session.row, &messages);
         ok = output_write_text(buf_text(&out), out.len, err);

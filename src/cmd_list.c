@@ -54,7 +54,7 @@ static bool list_json(const struct catalog_list *list, struct err *err)
     struct buf out;
     bool ok;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     json_begin(&w, &out);
     json_array(&w);
     for (size_t i = 0; i < list->n; i++) {
@@ -74,7 +74,7 @@ static void add_cell(struct buf *out, const char *text, int width)
 {
     struct buf safe;
 
-    buf_init(&safe, (size_t)-2);
+    buf_init(&safe, BUF_UNLIMITED);
     termtext_add_line(&safe, text, strlen(text));
     buf_addf(out, "%s%*s  ", buf_text(&safe),
              width - termtext_width(buf_text(&safe), safe.len), "");
@@ -103,7 +103,7 @@ static bool list_text(const struct catalog_list *list, struct err *err)
     int width = 0;
     bool ok;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     for (size_t i = 0; i < list->n; i++) {
         int w = termtext_width(list->model[i].name, strlen(list->model[i].name));
 

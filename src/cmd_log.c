@@ -29,7 +29,7 @@ static bool list_json(const struct history_sessions *list, struct err *err)
     struct json_writer w;
     struct buf out;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     json_begin(&w, &out);
     json_array(&w);
     for (size_t i = 0; i < list->n; i++) {
@@ -91,7 +91,7 @@ static bool print_json(const struct history_session *s,
     struct json_writer w;
     struct buf out;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     json_begin(&w, &out);
     session_json(&w, s, messages, SESSION_JSON_SHOWN);
     return write_json(&out, err);

@@ -149,7 +149,7 @@ bool cmd_logits(const struct options *opt, struct err *err)
     struct session *session = NULL;
     bool ok = false;
 
-    buf_init(&rows.out, (size_t)-2);
+    buf_init(&rows.out, BUF_UNLIMITED);
     if (opt->tokens == NULL)
         return err_set(err, ERR_USAGE, "--tokens is missing: the ids of the prompt");
     if (!prompt_parse_ids(opt->tokens, strlen(opt->tokens), "--tokens", &ids, err))

@@ -105,7 +105,7 @@ static bool write_result(const struct options *opt, const struct sum *s,
     struct buf out;
     bool ok;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     if (opt->json) {
         json_begin(&w, &out);
         json_object(&w);

@@ -44,7 +44,7 @@ static bool write_event(struct json_writer *w, struct buf *out, struct err *err)
 
 static void begin_event(struct json_writer *w, struct buf *out, const char *type)
 {
-    buf_init(out, (size_t)-2);
+    buf_init(out, BUF_UNLIMITED);
     json_begin(w, out);
     json_object(w);
     json_key(w, "type");
@@ -198,7 +198,7 @@ static bool plan_lines(const struct telling *t, const struct pull_plan *plan,
     struct buf out;
     bool ok = true;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     buf_addf(&out, "%s", plan->name);
     if (plan->commit != NULL)
         buf_addf(&out, " at %.12s", plan->commit);
@@ -277,7 +277,7 @@ static bool on_done(void *ctx, const struct pull_plan *plan, size_t at,
         return file_json(&plan->file[at], path, err);
     if (t->opt->quiet)
         return true;
-    buf_init(&line, (size_t)-2);
+    buf_init(&line, BUF_UNLIMITED);
     buf_addf(&line, "%s: %s%s\n", plan->file[at].name, path,
              plan->file[at].is_here ? " (was here already)" : "");
     ok = output_write_text(buf_text(&line), line.len, err);

@@ -114,7 +114,7 @@ static bool write_json(const struct engine *engine, const struct buf *text,
     struct buf out;
     bool ok;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     json_begin(&w, &out);
     json_object(&w);
     json_key(&w, "format");
@@ -144,7 +144,7 @@ static bool render(const struct options *opt, const struct engine *engine,
     struct buf text;
     bool ok = false;
 
-    buf_init(&text, (size_t)-2);
+    buf_init(&text, BUF_UNLIMITED);
     if (!read_request(root, &req, &msg, err))
         goto done;
     if (format == CHAT_NONE) {

@@ -53,7 +53,7 @@ static bool print_json(const struct history_hits *hits, struct err *err)
     char time[32];
     bool ok;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     json_begin(&w, &out);
     json_array(&w);
     for (size_t i = 0; i < hits->n; i++) {
@@ -149,7 +149,7 @@ bool cmd_search(const struct options *opt, struct err *err)
     struct buf text;
     bool ok;
 
-    buf_init(&text, (size_t)-2);
+    buf_init(&text, BUF_UNLIMITED);
     for (size_t i = 0; i < opt->words.n; i++) {
         if (i > 0)
             buf_add_char(&text, ' ');

@@ -133,7 +133,7 @@ bool cmd_show(const struct options *opt, struct err *err)
     struct buf out;
     bool ok = false;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     if (!resolve(opt, &model, err))
         goto done;
     interrupt_guard_model(model.path, NULL);

@@ -20,7 +20,7 @@ static bool write_ids(const struct tokens *ids, struct err *err)
     struct buf line;
     bool ok;
 
-    buf_init(&line, (size_t)-2);
+    buf_init(&line, BUF_UNLIMITED);
     for (size_t i = 0; i < ids->len; i++)
         buf_addf(&line, "%s%d", i == 0 ? "" : " ", ids->id[i]);
     if (ids->len > 0)
@@ -59,7 +59,7 @@ static bool write_bytes(const struct tokenizer *t, const struct tokens *ids,
     struct buf out;
     bool ok = true;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     for (size_t i = 0; ok && i < ids->len; i++) {
         size_t len;
         const char *bytes = tokenizer_bytes(t, ids->id[i], &len);

@@ -119,7 +119,7 @@ static struct turn *add_turn(struct conversation *c, enum role role, const char 
     struct turn *turn = mem_zalloc(sizeof(*turn));
 
     turn->role = role;
-    buf_init(&turn->text, (size_t)-2);
+    buf_init(&turn->text, BUF_UNLIMITED);
     buf_init(&turn->thinking, MAX_ANSWER_BYTES);
     buf_add(&turn->text, text, len);
     c->turn = mem_grow(c->turn, &c->cap, c->n + 1, sizeof(struct turn *));
@@ -354,7 +354,7 @@ static void join(struct conversation *c, struct message *first,
 {
     struct buf both;
 
-    buf_init(&both, (size_t)-2);
+    buf_init(&both, BUF_UNLIMITED);
     buf_add(&both, first->text, first->len);
     buf_add_text(&both, "\n\n");
     buf_add(&both, buf_text(second), second->len);

@@ -31,7 +31,7 @@ struct history *listing_open_history(struct err *err)
 
 void listing_begin(struct listing *l, const struct options *opt)
 {
-    buf_init(&l->out, (size_t)-2);
+    buf_init(&l->out, BUF_UNLIMITED);
     l->is_terminal = isatty(STDOUT_FILENO) == 1;
     l->color = output_wants_color(opt, STDOUT_FILENO);
 }

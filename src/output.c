@@ -58,7 +58,7 @@ bool output_write_text(const char *text, size_t len, struct err *err)
 
     if (!isatty(STDOUT_FILENO))
         return output_write(text, len, err);
-    buf_init(&safe, (size_t)-2);
+    buf_init(&safe, BUF_UNLIMITED);
     termtext_add(&safe, text, len);
     ok = output_write(buf_text(&safe), safe.len, err);
     buf_release(&safe);
@@ -94,7 +94,7 @@ void output_notice(const char *text, size_t len)
 {
     struct buf safe;
 
-    buf_init(&safe, (size_t)-2);
+    buf_init(&safe, BUF_UNLIMITED);
     termtext_add(&safe, text, len);
     (void)!write(STDERR_FILENO, buf_text(&safe), safe.len);
     buf_release(&safe);

@@ -12,7 +12,7 @@ void stop_finder_init(struct stop_finder *f, const char *const *stop, size_t n_s
 {
     f->stop = stop;
     f->n_stop = n_stop;
-    buf_init(&f->held, (size_t)-2);
+    buf_init(&f->held, BUF_UNLIMITED);
 }
 
 void stop_finder_release(struct stop_finder *f)

@@ -84,7 +84,7 @@ static bool add_plain_chat(struct turn *t, struct err *err)
     struct buf text;
     bool ok;
 
-    buf_init(&text, (size_t)-2);
+    buf_init(&text, BUF_UNLIMITED);
     for (size_t i = 0; i < t->ask->n_msg; i++) {
         if (i > 0)
             buf_add_text(&text, "\n\n");
@@ -205,8 +205,8 @@ static size_t same_spelling(const struct turn *t, const struct tokens *memory,
     struct buf b;
     size_t n = 0;
 
-    buf_init(&a, (size_t)-2);
-    buf_init(&b, (size_t)-2);
+    buf_init(&a, BUF_UNLIMITED);
+    buf_init(&b, BUF_UNLIMITED);
     if (spell(t, memory, at, (size_t)-1, &a) == memory->len - at && a.len > 0)
         n = spell(t, &t->prompt, at, a.len, &b);
     if (a.len != b.len || memcmp(buf_text(&a), buf_text(&b), a.len) != 0)
@@ -429,8 +429,8 @@ bool turn_run(struct session *session, const struct engine *engine,
     memset(result, 0, sizeof(*result));
     result->sampling = choose_sampling(&ask->sampling, &engine_info(engine)->advised);
     stop_finder_init(&t.stop_finder, ask->stop, ask->n_stop);
-    buf_init(&t.characters, (size_t)-2);
-    buf_init(&t.ready, (size_t)-2);
+    buf_init(&t.characters, BUF_UNLIMITED);
+    buf_init(&t.ready, BUF_UNLIMITED);
     ok = build_prompt(&t, engine_info(engine), err);
     if (ok) {
         reuse_sampled_ids(&t, memory);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "src/base/err.h"
 
@@ -18,6 +19,9 @@ struct buf {
     size_t cap;
     size_t max; /* bytes it may hold at most */
 };
+
+/* The maximum of a buffer whose input is bounded elsewhere: room for the NUL stays. */
+#define BUF_UNLIMITED (SIZE_MAX - 1)
 
 void buf_init(struct buf *buf, size_t max_bytes);
 

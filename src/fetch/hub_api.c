@@ -370,7 +370,7 @@ static char *api_url(const struct hub_api *api, const char *repo, const char *ve
     char *rev = url_encode(revision);
     struct buf url;
 
-    buf_init(&url, (size_t)-2);
+    buf_init(&url, BUF_UNLIMITED);
     buf_addf(&url, "%s/api/models/%s/%s/%s?%s", api->endpoint, repo, verb, rev, query);
     free(rev);
     return buf_take(&url, NULL);
@@ -381,7 +381,7 @@ static char *name_at(const char *repo, const char *revision)
 {
     struct buf out;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     buf_addf(&out, strcmp(revision, "main") == 0 ? "%s" : "%s@%s", repo, revision);
     return buf_take(&out, NULL);
 }
@@ -534,7 +534,7 @@ bool hub_api_resolve(struct hub_api *api, const char *repo, const char *revision
     bool ok;
 
     memset(out, 0, sizeof(*out));
-    buf_init(&url, (size_t)-2);
+    buf_init(&url, BUF_UNLIMITED);
     buf_addf(&url, "%s/%s/resolve/%s/%s", api->endpoint, repo, rev, path);
     ok = head_file(api, repo, name, buf_take(&url, NULL), out, err);
     free(path);

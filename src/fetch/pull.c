@@ -159,7 +159,7 @@ static char *folder_of_repo(const char *repo)
     const char *slash = strchr(repo, '/');
     struct buf out;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     buf_addf(&out, "models--%.*s--%s", (int)(slash - repo), repo, slash + 1);
     return buf_take(&out, NULL);
 }
@@ -437,7 +437,7 @@ static bool split_address(const char *url, char **folder, char **name, struct er
         host += 3;
         host_len = strcspn(host, "/:");
         ok = is_word(host, host_len);
-        buf_init(&out, (size_t)-2);
+        buf_init(&out, BUF_UNLIMITED);
         buf_addf(&out, "models--%.*s--%.*s", (int)host_len, host, (int)len - 5,
                  slash + 1);
         *folder = buf_take(&out, NULL);

@@ -225,7 +225,7 @@ char *store_path(const struct store *s, const char *commit, const char *name)
 {
     struct buf path;
 
-    buf_init(&path, (size_t)-2);
+    buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/snapshots/%s%s%s", s->path, commit, name[0] != '\0' ? "/" : "",
              name);
     return buf_take(&path, NULL);

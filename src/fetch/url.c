@@ -189,7 +189,7 @@ static char *encode(const char *text, const char *keep)
                                 "0123456789-._~";
     struct buf out;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     for (; *text != '\0'; text++) {
         if (strchr(plain, *text) != NULL || strchr(keep, *text) != NULL)
             buf_add_char(&out, *text);
