@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/thread.h"
 
 enum {
     THREADS_MAX = 64,
@@ -50,7 +51,7 @@ static double time_slices(struct slice *slice, int n)
     int n_started = 0;
 
     while (n_started < n &&
-           pthread_create(&thread[n_started], NULL, read_slice, &slice[n_started]) == 0)
+           thread_start(&thread[n_started], 0, read_slice, &slice[n_started]) == 0)
         n_started++;
     for (int i = 0; i < n_started; i++) {
         pthread_join(thread[i], NULL);

@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,6 +25,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/base/thread.h"
 
 enum { STACK_BYTES = 8 << 20 };
 
@@ -380,26 +380,10 @@ static void *thread_main(void *arg)
 
 static bool start_thread(struct worker *w, struct err *err)
 {
-    pthread_attr_t attr;
-    sigset_t all;
-    sigset_t before;
-    int rc;
+    int code = thread_start(&w->thread, STACK_BYTES, thread_main, w);
 
-    /* Signals are the main thread's, but for those of a fault in this one. */
-    sigfillset(&all);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGABRT);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&w->thread, &attr, thread_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return rc == 0 ||
-           err_set_errno(err, ERR_MEMORY, rc, "cannot start the inference thread");
+    return code == 0 ||
+           err_set_errno(err, ERR_MEMORY, code, "cannot start the inference thread");
 }
 
 struct worker *worker_start(const struct engine_options *engine,

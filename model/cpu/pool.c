@@ -18,7 +18,6 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,6 +25,7 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/thread.h"
 
 enum {
     DOOR_OPEN = 1 << 30,
@@ -191,24 +191,11 @@ int pool_n_threads(const struct pool *pool)
     return pool->n_threads;
 }
 
-/* Signals belong to the main thread: the pool's threads take none. */
 static bool start_threads(struct pool *pool)
 {
-    sigset_t all, old;
-
-    sigfillset(&all);
-    /* Faults of a thread kill the program at once where they are blocked; a model's
-     * file that is cut while it is mapped should end it with a message. */
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGABRT);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     while (pool->n_started < pool->n_threads - 1 &&
-           pthread_create(&pool->thread[pool->n_started], NULL, thread_main, pool) == 0)
+           thread_start(&pool->thread[pool->n_started], 0, thread_main, pool) == 0)
         pool->n_started++;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     return pool->n_started == pool->n_threads - 1;
 }
 
