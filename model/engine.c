@@ -12,26 +12,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "model/engine_priv.h"
 #include "src/base/mem.h"
 #include "src/base/path.h"
+#include "src/base/text.h"
 
 /* ---- what kind of thing the path is ---- */
 
 static bool has_ending(const char *name, const char *const *endings, size_t n)
 {
-    size_t len = strlen(name);
-
-    for (size_t i = 0; i < n; i++) {
-        size_t end = strlen(endings[i]);
-
-        if (len > end && strcasecmp(name + len - end, endings[i]) == 0)
+    for (size_t i = 0; i < n; i++)
+        if (text_ends_with_any_case(name, endings[i]))
             return true;
-    }
     return false;
 }
 
@@ -106,13 +101,6 @@ static bool has_file(const char *folder, const char *name)
 
     free(path);
     return found;
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash == NULL || slash[1] == '\0' ? path : slash + 1;
 }
 
 /* ---- opening the parts ---- */
@@ -316,7 +304,7 @@ static void fill_info(struct engine *e)
     const struct shape *s = &e->shape;
 
     if (e->name == NULL)
-        e->name = mem_dup(base_name(e->path));
+        e->name = mem_dup(path_base_name(e->path));
     info->path = e->path;
     info->name = e->name;
     info->architecture = e->architecture == NULL ? "unknown" : e->architecture;

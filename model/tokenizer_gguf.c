@@ -14,6 +14,7 @@
 
 #include "model/tokenizer_priv.h"
 #include "src/base/mem.h"
+#include "src/base/text.h"
 #include "src/base/utf8.h"
 
 #define KEY "tokenizer.ggml."
@@ -234,14 +235,6 @@ static bool read_merges(struct tokenizer *t, const struct gguf *g, struct err *e
 
 /* ---- special ids ---- */
 
-static bool ends_with(const char *text, const char *tail)
-{
-    size_t n = strlen(text);
-    size_t m = strlen(tail);
-
-    return n >= m && strcmp(text + n - m, tail) == 0;
-}
-
 static bool read_id(const struct tokenizer *t, const struct gguf *g, const char *key,
                     int32_t *out, struct err *err)
 {
@@ -264,7 +257,7 @@ static bool check_ids(const struct tokenizer *t, const struct gguf *g, struct er
         const char *key = gguf_key_name(g, i);
         int32_t id;
 
-        if (strncmp(key, KEY, strlen(KEY)) == 0 && ends_with(key, "_token_id") &&
+        if (text_starts_with(key, KEY) && text_ends_with(key, "_token_id") &&
             !read_id(t, g, key, &id, err))
             return false;
     }

@@ -20,6 +20,7 @@
 #include "src/base/buf.h"
 #include "src/base/mem.h"
 #include "src/base/path.h"
+#include "src/base/text.h"
 #include "src/hub.h"
 
 void catalog_model_release(struct catalog_model *model)
@@ -27,19 +28,6 @@ void catalog_model_release(struct catalog_model *model)
     free(model->name);
     free(model->path);
     memset(model, 0, sizeof(*model));
-}
-
-static bool starts_with(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
-static bool ends_with(const char *text, const char *with)
-{
-    size_t len = strlen(text);
-    size_t n = strlen(with);
-
-    return len >= n && strcasecmp(text + len - n, with) == 0;
 }
 
 static bool exists(const char *path)
@@ -60,7 +48,7 @@ static char *absolute(const char *path)
     here = getcwd(NULL, 0);
     if (here == NULL)
         return mem_dup(path);
-    while (starts_with(path, "./"))
+    while (text_starts_with(path, "./"))
         path += 2;
     joined = path_join(strcmp(here, "/") == 0 ? "" : here, path);
     free(here);
@@ -71,7 +59,7 @@ static char *absolute(const char *path)
 static bool is_path_like(const char *name)
 {
     return name[0] == '/' || name[0] == '.' || name[0] == '~' ||
-           (ends_with(name, ".gguf") && !hub_is_name(name));
+           (text_ends_with_any_case(name, ".gguf") && !hub_is_name(name));
 }
 
 static bool find_alias(const char *name, struct catalog_model *model)
@@ -106,7 +94,7 @@ bool catalog_find(const char *name, struct catalog_model *model, struct err *err
         return err_set(err, ERR_MODEL, "the name of the model is empty");
     if (strcmp(name, CATALOG_EMBEDDED) == 0)
         return find_embedded(model, err);
-    if (starts_with(name, "http://") || starts_with(name, "https://"))
+    if (text_starts_with(name, "http://") || text_starts_with(name, "https://"))
         return err_set(err, ERR_MODEL,
                        "%s: endpoints are not available in this version", name);
     if (exists(name)) {
@@ -181,11 +169,10 @@ static void add_hub_file(void *ctx, const char *name, const char *path)
 /* The file's name without folders, ".gguf" and "-00001-of-00002"; free(). */
 static char *short_name(const char *name)
 {
-    const char *slash = strrchr(name, '/');
-    char *stem = mem_dup(slash == NULL ? name : slash + 1);
+    char *stem = mem_dup(path_base_name(name));
     size_t len = strlen(stem);
 
-    if (ends_with(stem, ".gguf"))
+    if (text_ends_with_any_case(stem, ".gguf"))
         stem[len -= strlen(".gguf")] = '\0';
     if (len > HUB_SPLIT_SUFFIX && hub_is_first_part(stem))
         stem[len - HUB_SPLIT_SUFFIX] = '\0';

@@ -18,6 +18,7 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/path.h"
+#include "src/base/text.h"
 
 enum {
     MAX_DEPTH = 3,    /* folders below a snapshot */
@@ -80,13 +81,6 @@ static bool split_name(const char *name, struct hub_name *out)
     return is_plain(name, out->org_len) && is_plain(out->repo, out->repo_len);
 }
 
-static bool has_gguf_ending(const char *name)
-{
-    size_t len = strlen(name);
-
-    return len > 5 && strcasecmp(name + len - 5, ".gguf") == 0;
-}
-
 static bool is_plain_path(const char *path)
 {
     while (*path != '\0') {
@@ -105,7 +99,8 @@ bool hub_is_name(const char *name)
 
     if (!split_name(name, &h) || (h.quant != NULL && strchr(h.quant, '/') != NULL))
         return false;
-    return h.file == NULL || (is_plain_path(h.file) && has_gguf_ending(h.file));
+    return h.file == NULL ||
+           (is_plain_path(h.file) && text_ends_with_any_case(h.file, ".gguf"));
 }
 
 bool hub_is_first_part(const char *stem)
@@ -120,22 +115,26 @@ bool hub_is_first_part(const char *stem)
            strspn(suffix + 10, "0123456789") == 5;
 }
 
+bool hub_is_part(const char *name)
+{
+    size_t len = strlen(name);
+    const char *suffix;
+
+    if (len <= HUB_SPLIT_SUFFIX + 5 || !text_ends_with_any_case(name, ".gguf"))
+        return false;
+    suffix = name + len - 5 - HUB_SPLIT_SUFFIX;
+    return suffix[0] == '-' && strspn(suffix + 1, "0123456789") == 5 &&
+           strncmp(suffix + 6, "-of-", 4) == 0 &&
+           strspn(suffix + 10, "0123456789") == 5;
+}
+
 /* A later part of a split set, or a projector: nothing to open by itself. */
 static bool is_side_file(const char *name)
 {
-    size_t len = strlen(name) - strlen(".gguf");
-    const char *slash = strrchr(name, '/');
-    const char *base = slash == NULL ? name : slash + 1;
-    const char *suffix;
-
-    if (strncasecmp(base, "mmproj", 6) == 0)
+    if (strncasecmp(path_base_name(name), "mmproj", 6) == 0)
         return true;
-    if (len <= HUB_SPLIT_SUFFIX)
-        return false;
-    suffix = name + len - HUB_SPLIT_SUFFIX;
-    return suffix[0] == '-' && strspn(suffix + 1, "0123456789") == 5 &&
-           strncmp(suffix + 6, "-of-", 4) == 0 &&
-           strspn(suffix + 10, "0123456789") == 5 && strncmp(suffix, "-00001-", 7) != 0;
+    return hub_is_part(name) &&
+           strncmp(name + strlen(name) - 5 - HUB_SPLIT_SUFFIX, "-00001-", 7) != 0;
 }
 
 /* ---- folders ---- */
@@ -206,7 +205,7 @@ static void find_gguf(const char *snapshot, struct files *out)
                 depth += *c == '/';
             if (depth < MAX_DEPTH && is_dir(path))
                 add_name(&todo, relative);
-            else if (has_gguf_ending(relative) && is_file(path) &&
+            else if (text_ends_with_any_case(relative, ".gguf") && is_file(path) &&
                      !is_side_file(relative))
                 add_name(out, relative);
             free(path);
@@ -316,7 +315,7 @@ char *hub_find(const char *name, struct err *err)
 
     if (cache == NULL)
         return NULL;
-    buf_init(&folder, (size_t)-2);
+    buf_init(&folder, BUF_UNLIMITED);
     if (split_name(name, &h)) {
         buf_addf(&folder, "%s/models--%.*s--%.*s", cache, (int)h.org_len, name,
                  (int)h.repo_len, h.repo);
@@ -358,7 +357,7 @@ static void each_file_of(const char *cache, const char *folder, hub_file_fn fn,
     struct files files = {0};
     struct buf repo;
 
-    buf_init(&repo, (size_t)-2);
+    buf_init(&repo, BUF_UNLIMITED);
     if (snapshot != NULL && repo_of_folder(folder, &repo))
         find_gguf(snapshot, &files);
     for (size_t i = 0; i < files.n; i++) {

@@ -21,6 +21,9 @@ bool hub_is_name(const char *name);
 /* True when a file's stem ends in "-00001-of-NNNNN": the first part of a split set. */
 bool hub_is_first_part(const char *stem);
 
+/* True when a file's name ends in "-NNNNN-of-NNNNN.gguf": a part of a split set. */
+bool hub_is_part(const char *name);
+
 /* True when `quant` stands in the name between characters that are no part of a
  * quantisation's name. */
 bool hub_has_quant(const char *name, const char *quant);

@@ -21,6 +21,7 @@
 #include "src/base/buf.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/path.h"
 
 enum {
     HEADER_BYTES = 24,
@@ -198,13 +199,6 @@ static char *part_path(const char *first, int64_t i, int64_t n)
     return path;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash == NULL ? path : slash + 1;
-}
-
 /* Maps and reads part i of a set and compares its split keys with what is expected. */
 static bool open_part(struct gguf *g, int64_t i, int64_t count, struct err *err)
 {
@@ -221,7 +215,7 @@ static bool open_part(struct gguf *g, int64_t i, int64_t count, struct err *err)
     if (!file_map_open(&g->map[i], path, err)) {
         if (err != NULL && err->code == ENOENT)
             err_set(err, ERR_MODEL, "part %05d-of-%05d is missing (looked for '%s')",
-                    (int)i + 1, (int)count, base_name(path));
+                    (int)i + 1, (int)count, path_base_name(path));
         goto done;
     }
     g->n_parts++;
@@ -235,7 +229,7 @@ static bool open_part(struct gguf *g, int64_t i, int64_t count, struct err *err)
     ok = true;
     goto done;
 wrap:
-    err_wrap(err, "part '%s'", base_name(path));
+    err_wrap(err, "part '%s'", path_base_name(path));
 done:
     gguf_keys_release(&keys);
     free(path);

@@ -21,9 +21,16 @@ char *path_join(const char *a, const char *b)
 {
     struct buf path;
 
-    buf_init(&path, (size_t)-2);
+    buf_init(&path, BUF_UNLIMITED);
     buf_addf(&path, "%s/%s", a, b);
     return buf_take(&path, NULL);
+}
+
+const char *path_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL || slash[1] == '\0' ? path : slash + 1;
 }
 
 /* $variable if it is an absolute path, else $HOME/fallback. */

@@ -18,6 +18,9 @@ char *path_hub_token(struct err *err) MUST_USE;   /* $HF_TOKEN_PATH, $HF_HOME/to
  * (share/hadal-mini.gguf), else PKGDATADIR/hadal-mini.gguf. */
 char *path_embedded_model(struct err *err) MUST_USE;
 
+/* What follows the last slash of path, a part of it; all of it where nothing does. */
+const char *path_base_name(const char *path);
+
 /* a + "/" + b. */
 char *path_join(const char *a, const char *b) MUST_USE;
 

@@ -13,10 +13,10 @@
 #include <strings.h>
 
 #include "src/base/mem.h"
+#include "src/base/path.h"
+#include "src/base/text.h"
 #include "src/hub.h"
 #include "src/human.h"
-
-enum { SPLIT_SUFFIX = 15 }; /* "-00001-of-00002" */
 
 /* What is tried in turn where nobody says: first what keeps quality in little room. */
 static const char *const preference[] = {
@@ -25,14 +25,6 @@ static const char *const preference[] = {
     "IQ3_M",  "Q2_K",   "IQ2_M",  "F16",    "BF16",   "F32",
 };
 
-static bool ends_with(const char *text, const char *with)
-{
-    size_t len = strlen(text);
-    size_t n = strlen(with);
-
-    return len >= n && strcasecmp(text + len - n, with) == 0;
-}
-
 bool pick_is_refused(const char *name)
 {
     static const char *const endings[] = {".bin", ".pt",     ".pth", ".ckpt",   ".pkl",
@@ -40,7 +32,7 @@ bool pick_is_refused(const char *name)
                                           ".sh",  ".exe",    ".so",  ".msgpack"};
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
-        if (ends_with(name, endings[i]))
+        if (text_ends_with_any_case(name, endings[i]))
             return true;
     return false;
 }
@@ -50,36 +42,18 @@ uint64_t pick_memory_need(int64_t bytes)
     return (uint64_t)bytes + (uint64_t)bytes / 16 + 256 * 1000 * 1000;
 }
 
-static const char *base_name(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-
-    return slash == NULL ? name : slash + 1;
-}
-
 /* Projectors and importance matrices: beside a model, not one. */
 static bool is_gguf_model(const char *name)
 {
-    return ends_with(name, ".gguf") && strncasecmp(base_name(name), "mmproj", 6) != 0 &&
-           strncasecmp(base_name(name), "imatrix", 7) != 0;
-}
-
-static bool is_split(const char *name)
-{
-    size_t len = strlen(name);
-    const char *s;
-
-    if (len <= SPLIT_SUFFIX + 5 || !ends_with(name, ".gguf"))
-        return false;
-    s = name + len - 5 - SPLIT_SUFFIX;
-    return s[0] == '-' && strspn(s + 1, "0123456789") == 5 &&
-           strncmp(s + 6, "-of-", 4) == 0 && strspn(s + 10, "0123456789") == 5;
+    return text_ends_with_any_case(name, ".gguf") &&
+           strncasecmp(path_base_name(name), "mmproj", 6) != 0 &&
+           strncasecmp(path_base_name(name), "imatrix", 7) != 0;
 }
 
 /* Bytes of the name that all parts of a set share. */
 static size_t stem_len(const char *name)
 {
-    return strlen(name) - 5 - (is_split(name) ? SPLIT_SUFFIX : 0);
+    return strlen(name) - 5 - (hub_is_part(name) ? HUB_SPLIT_SUFFIX : 0);
 }
 
 static bool same_set(const char *a, const char *b)
@@ -88,7 +62,7 @@ static bool same_set(const char *a, const char *b)
 
     if (strcmp(a, b) == 0)
         return true;
-    return is_split(a) && is_split(b) && stem_len(b) == len &&
+    return hub_is_part(a) && hub_is_part(b) && stem_len(b) == len &&
            strncmp(a, b, len) == 0 &&
            strcmp(a + strlen(a) - 10, b + strlen(b) - 10) == 0;
 }
@@ -133,7 +107,7 @@ static bool take_set(const struct hub_listing *l, size_t first, struct pick *p,
     for (size_t i = 0; i < l->n; i++)
         if (is_gguf_model(l->entry[i].name) && same_set(name, l->entry[i].name))
             add_index(p, l, i);
-    if (is_split(name)) {
+    if (hub_is_part(name)) {
         size_t said = (size_t)strtoul(name + strlen(name) - 10, NULL, 10);
 
         if (n != said)
@@ -277,7 +251,7 @@ static bool pick_glob(const struct hub_listing *l, const struct pick_wish *wish,
         const char *name = l->entry[i].name;
 
         if (fnmatch(wish->include, name, 0) != 0 &&
-            fnmatch(wish->include, base_name(name), 0) != 0)
+            fnmatch(wish->include, path_base_name(name), 0) != 0)
             continue;
         if (pick_is_refused(name))
             refused = name;
@@ -316,13 +290,13 @@ static bool is_of_folder(const struct hub_listing *l, const char *name)
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (strcmp(name, texts[i]) == 0)
             return true;
-    if (!ends_with(name, ".safetensors"))
+    if (!text_ends_with_any_case(name, ".safetensors"))
         return false;
     /* The same weights once more in another shape. */
     if (strncmp(name, "consolidated", 12) == 0)
         for (size_t i = 0; i < l->n; i++)
             if (strncmp(l->entry[i].name, "model", 5) == 0 &&
-                ends_with(l->entry[i].name, ".safetensors"))
+                text_ends_with_any_case(l->entry[i].name, ".safetensors"))
                 return false;
     return true;
 }
@@ -331,7 +305,7 @@ static bool has_file(const struct hub_listing *l, const char *ending)
 {
     for (size_t i = 0; i < l->n; i++)
         if (strchr(l->entry[i].name, '/') == NULL &&
-            ends_with(l->entry[i].name, ending))
+            text_ends_with_any_case(l->entry[i].name, ending))
             return true;
     return false;
 }
