@@ -17,7 +17,9 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 
 #define N_RECENT 64 /* tokens that the repetition penalty looks back on */
@@ -69,6 +71,15 @@ static double next_uniform(uint64_t s[4])
     s[2] ^= t;
     s[3] = rotate_left(s[3], 45);
     return (double)(result >> 11) * 0x1.0p-53;
+}
+
+uint64_t sampler_draw_seed(void)
+{
+    uint32_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+        seed = (uint32_t)clock_utc_ms();
+    return seed;
 }
 
 struct sampler *sampler_open(const struct sampling *how, int vocab)

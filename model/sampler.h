@@ -23,6 +23,9 @@ struct sampling {
     uint64_t seed;
 };
 
+/* A new seed of 32 bits: short enough to be typed again. */
+uint64_t sampler_draw_seed(void);
+
 struct sampler;
 
 struct sampler *sampler_open(const struct sampling *how, int vocab) MUST_USE;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "src/app_priv.h"
 #include "src/base/clock.h"
@@ -31,16 +30,6 @@ void turn_submit(struct app *app, const char *text)
     show_queue(app);
 }
 
-/* A seed that JSON and scripts can carry: 53 bits. */
-static uint64_t draw_seed(void)
-{
-    uint64_t seed;
-
-    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-        seed = (uint64_t)clock_utc_ms() * 2654435761u;
-    return seed >> 11;
-}
-
 static void ask(struct app *app)
 {
     struct ask what = {
@@ -53,7 +42,7 @@ static void ask(struct app *app)
     };
 
     if (!app->has_seed)
-        what.sampling.seed = draw_seed();
+        what.sampling.seed = sampler_draw_seed();
     what.msg = conversation_messages(app->talk, &what.n_msg);
     worker_ask(app->worker, &what);
 }

@@ -6,9 +6,6 @@
 
 #include "src/model_open.h"
 
-#include <sys/random.h>
-
-#include "src/base/clock.h"
 #include "src/catalog.h"
 #include "src/interrupt.h"
 
@@ -25,16 +22,6 @@ struct session_options model_session_options(const struct options *opt)
     return (struct session_options){.ctx_tokens = opt->ctx};
 }
 
-/* 32 bits: short enough to be typed again. */
-static uint64_t draw_seed(void)
-{
-    uint32_t seed;
-
-    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-        seed = (uint32_t)clock_utc_ms();
-    return seed;
-}
-
 struct sampling model_sampling(const struct options *opt)
 {
     return (struct sampling){
@@ -43,7 +30,7 @@ struct sampling model_sampling(const struct options *opt)
         .top_p = (float)opt->top_p,
         .min_p = (float)opt->min_p,
         .repeat_penalty = (float)opt->repeat_penalty,
-        .seed = opt->seed >= 0 ? (uint64_t)opt->seed : draw_seed(),
+        .seed = opt->seed >= 0 ? (uint64_t)opt->seed : sampler_draw_seed(),
     };
 }
 
