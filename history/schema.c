@@ -6,12 +6,14 @@
  * user_version how many of the steps below it has had. A step that was released is
  * never edited: a change is a new step.
  *
- *   sessions      one row a conversation; n_messages, last_message, updated_ms and
- * model follow from its messages by trigger, so that a list of sessions reads one small
- * table messages      one row a message, ids never used twice; small columns first,
- * since what follows a long text lies at the end of a chain of pages messages_fts  the
- * full-text index, which holds no copy of the text and follows by trigger; words.h says
- * what a word is
+ * sessions: one row a conversation. n_messages, last_message, updated_ms and model
+ * follow from its messages by trigger, so that a list of sessions reads one small table.
+ *
+ * messages: one row a message, ids never used twice. Small columns first, since what
+ * follows a long text lies at the end of a chain of pages.
+ *
+ * messages_fts: the full-text index, which holds no copy of the text; index.h keeps it
+ * in step, words.h says what a word is.
  */
 #include "config.h"
 

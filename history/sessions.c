@@ -17,8 +17,8 @@
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 
-#define ID_CHARS                                                                       \
-    12 /* 60 bits: two of a million sessions meet once in two million lives */
+/* 60 bits: two of a million sessions meet once in two million lives. */
+#define ID_CHARS 12
 
 /* Letters and digits that are not taken for each other when read aloud or typed. */
 static bool draw_id(char id[HISTORY_ID_CAP], struct err *err)

@@ -17,9 +17,8 @@
 #include "src/base/mem.h"
 #include "src/base/utf8.h"
 
-#define MAX_TEXT_BYTES                                                                 \
-    ((size_t)INT32_MAX / 4) /* positions are int32_t in bpe.c, and                     \
-                               repair or NFC may triple the text */
+/* Positions are int32_t in bpe.c, and repair or NFC may triple the text. */
+#define MAX_TEXT_BYTES ((size_t)INT32_MAX / 4)
 
 /* ---- building ---- */
 

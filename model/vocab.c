@@ -48,7 +48,7 @@ static size_t hash_bytes(const char *bytes, size_t len)
 }
 
 /* The slot that holds the token with these bytes, or the free one where it would be.
- * At most half of the slots are ever taken: vocab_add grows the table. */
+ * At most half of the slots are ever taken: vocab_add refuses more. */
 static size_t find_slot(const struct vocab *v, const char *bytes, size_t len)
 {
     size_t i = hash_bytes(bytes, len) & (v->n_slots - 1);

@@ -6,6 +6,7 @@
 
 #include "src/conversation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,7 +160,7 @@ bool conversation_load(struct conversation *c, struct history *history, const ch
     c->system = mem_dup("");
     c->system_is_new = false;
     c->past = past;
-    strncpy(c->id, id, sizeof(c->id) - 1);
+    snprintf(c->id, sizeof(c->id), "%s", id);
     for (size_t i = 0; i < past.n; i++)
         add_past(c, &past.row[i]);
     return true;
@@ -326,7 +327,6 @@ bool conversation_finish_answer(struct conversation *c, const struct report *don
         .tokens = done->ids.id, /* int32, little-endian on all our machines */
         .tokens_len = done->ids.len * sizeof(int32_t),
     };
-
     struct buf settings;
     bool ok;
 

@@ -28,8 +28,7 @@ static void note(int number)
     unsigned char byte = (unsigned char)number;
     int saved = errno;
 
-    if (write(pipe_fd[1], &byte, 1) < 0)
-        errno = saved;
+    (void)!write(pipe_fd[1], &byte, 1);
     errno = saved;
 }
 

@@ -169,13 +169,8 @@ static bool build_prompt(struct turn *t, const struct engine_info *info,
     }
     if (t->prompt.len == 0)
         return err_set(err, ERR_USAGE, "the prompt is empty: nothing to ask");
-    if (t->prompt.len > (size_t)session_ctx(t->session))
-        return err_set(
-            err, ERR_CONTEXT,
-            "the prompt has %zu tokens, the context holds %d; shorten it, or "
-            "give a larger --ctx",
-            t->prompt.len, session_ctx(t->session));
-    return true;
+    return t->prompt.len <= (size_t)session_ctx(t->session) ||
+           set_too_long(t, "", t->prompt.len, err);
 }
 
 /* Appends the bytes of id[from..), as long as they are text (special tokens must not be

@@ -24,8 +24,7 @@ _Noreturn static void out_of_memory(void)
 
     if (on_failure != NULL)
         on_failure();
-    if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
-        _exit(7);
+    (void)!write(STDERR_FILENO, line, sizeof(line) - 1);
     _exit(7);
 }
 
