@@ -38,7 +38,15 @@ static const struct command table[] = {
      DATA | OPTIONS_PULL, 1, 1, cmd_pull},
     {"list", "", "list the models that are here", NULL, DATA, 0, 0, cmd_list},
     {"show", "[MODEL]", "what a model is", NULL, DATA, 0, 1, cmd_show},
-    {"rm", "MODEL", "remove a model", NULL, ANY, 0, -1, NULL},
+    {"rm", "MODEL", "remove a model from the cache",
+     "Removes the files of MODEL from the Hugging Face cache, and their bytes where no other\n"
+     "file of the repository shares them.",
+     ANY, 1, 1, cmd_rm},
+    {"verify", "MODEL", "compare a model's bytes with their digest", NULL, ANY, 1, 1,
+     cmd_verify},
+    {"gc", "", "remove from the cache what nothing refers to",
+     "Removes parts of transfers that ended early and bytes that no model's file leads to.",
+     ANY | OPTIONS_GC, 0, 0, cmd_gc},
     {"search", "QUERY", "full-text search of past sessions",
      "Finds messages that hold every word of QUERY, newest first. \"a phrase\" and prefix*\n"
      "are understood; any other character is only text.",

@@ -46,6 +46,9 @@ bool command_dispatch(struct options *opt, int argc, char **argv,
 bool cmd_bare(const struct options *opt, struct err *err);
 bool cmd_run(const struct options *opt, struct err *err);
 bool cmd_list(const struct options *opt, struct err *err);
+bool cmd_rm(const struct options *opt, struct err *err);
+bool cmd_verify(const struct options *opt, struct err *err);
+bool cmd_gc(const struct options *opt, struct err *err);
 bool cmd_pull(const struct options *opt, struct err *err);
 bool cmd_show(const struct options *opt, struct err *err);
 bool cmd_search(const struct options *opt, struct err *err);

@@ -101,6 +101,8 @@ static const struct option table[] = {
      "GLOB", "fetch the files whose names match GLOB"},
     {"dry-run", 0, OPTIONS_PULL, OPTION_FLAG, FIELD(dry_run), 1, 0, 0,
      NULL, "say what would be fetched, and stop"},
+    {"dry-run", 0, OPTIONS_GC, OPTION_FLAG, FIELD(dry_run), 1, 0, 0,
+     NULL, "say how much would be removed, and stop"},
     {"limit-rate", 0, OPTIONS_PULL, OPTION_TEXT, FIELD(limit_rate), 0, 0, 0,
      "RATE", "bytes a second at most (500k, 10M)"},
     {"insecure-http", 0, OPTIONS_PULL, OPTION_FLAG, FIELD(insecure_http), 1, 0, 0,

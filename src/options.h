@@ -94,6 +94,7 @@ enum option_group {
     OPTIONS_CONFIG = 1 << 12, /* also a key of the configuration file */
     OPTIONS_EXPORT = 1 << 13,
     OPTIONS_PULL = 1 << 14,
+    OPTIONS_GC = 1 << 15,
 };
 
 enum option_kind {

@@ -203,6 +203,47 @@ def test_python_reads_it(h):
         equal(hub.sent, sent, "bytes sent for a file of huggingface_hub")
 
 
+# ---- the cache, looked after ----
+
+def test_rm_verify_gc(h):
+    data = bytes_of(300000)
+    files = {"m.Q8_0.gguf": data, "same.gguf": data, "n.Q2_K.gguf": data[1:],
+             "s-00001-of-00002.gguf": data[2:], "s-00002-of-00002.gguf": data[3:]}
+    with Started(h) as hub:
+        hub.add("org/repo", files)
+        h.works("pull", "org/repo", "--include", "*.gguf")
+        equal(len(parts(h)), 4)
+        r = h.works("verify", "org/repo/m.Q8_0.gguf")
+        check(r.text.endswith(": right\n"), r.text)
+        h.works("rm", "org/repo/m.Q8_0.gguf")
+        equal(len(parts(h)), 4, "same.gguf shares the bytes")
+        h.works("rm", "org/repo/same.gguf")
+        equal(len(parts(h)), 3)
+        h.works("rm", "org/repo/s-00001-of-00002.gguf")
+        equal(len(parts(h)), 1)
+        path = os.path.join(folder(h), "blobs", parts(h)[0])
+        with open(path, "r+b") as f:
+            f.seek(1000)
+            f.write(b"bad bytes")
+        r = h.run("verify", "org/repo/n.Q2_K.gguf")
+        equal((r.code, len(r.lines)), (3, 1), r)
+        check("damaged" in r.text, r)
+        h.works("rm", "org/repo")
+        check(not os.path.exists(folder(h)), "the folder is left")
+        h.fails(3, "rm", "org/repo")
+        h.fails(3, "rm", "hadal-mini", names="not hadal's")
+        outside = h.file("x.gguf", b"x")
+        h.fails(3, "rm", outside)
+        check(os.path.exists(outside), "a file outside the cache is gone")
+        hub.fault = cdn("403", lambda r: r.first > 0)
+        h.fails(4, "pull", "org/repo:Q8_0")
+        equal(len(parts(h)), 2)
+        h.works("gc", "--dry-run")
+        equal(len(parts(h)), 2)
+        h.works("gc")
+        equal(parts(h), [])
+
+
 # ---- faults ----
 
 def cdn(name, when=lambda r: True):

@@ -2,8 +2,9 @@
 from hadal_cli import check, equal, main, tiny
 
 COMMANDS = ["run", "list", "show", "search", "log", "export", "import", "tokenize",
-            "detokenize", "render", "logits", "perplexity", "bench", "doctor", "help", "pull"]
-LATER = ["rm", "quantize"]
+            "detokenize", "render", "logits", "perplexity", "bench", "doctor", "help", "pull",
+            "rm", "verify", "gc"]
+LATER = ["quantize"]
 
 
 def test_help_of_everything(h):
