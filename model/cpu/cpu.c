@@ -82,6 +82,7 @@ static struct backend *cpu_open(int n_threads, struct err *err)
     struct backend *be = mem_zalloc(sizeof(*be));
 
     be->ops = &backend_cpu;
+    gemm_init();
     be->kernels = detect_kernels(err);
     if (be->kernels == NULL)
         goto fail;

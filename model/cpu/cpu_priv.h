@@ -88,6 +88,8 @@ struct job {
 
 struct job gemm_job(const struct weight *w, int slab, struct act a, int n_cols,
                     float *y, size_t ldy);
+/* Once, before the first product. */
+void gemm_init(void);
 /* Computes all jobs as one list of work. */
 void gemm_run(struct backend *be, struct job *job, int n_jobs);
 
