@@ -3,7 +3,8 @@
  * Names of models: see catalog.h.
  *
  * A name is tried as: the embedded model, a path that exists, ORG/REPO[:QUANT] or
- * ORG/REPO/FILE.gguf in the cache (hub.h), an alias, which is a file's name without
+ * ORG/REPO/FILE.gguf in the cache (hub.h), a name in the list (also of models of other
+ * programs, stores.h), an alias, which is a file's name without
  * ".gguf" where no other file has it.
  */
 #include "config.h"
@@ -22,6 +23,7 @@
 #include "src/base/path.h"
 #include "src/base/text.h"
 #include "src/hub.h"
+#include "src/stores.h"
 
 void catalog_model_release(struct catalog_model *model)
 {
@@ -108,8 +110,10 @@ bool catalog_find(const char *name, struct catalog_model *model, struct err *err
                        name);
     if (hub_is_name(name)) {
         model->path = hub_find(name, err);
+        if (model->path == NULL)
+            return find_alias(name, model); /* of another program's store */
         model->name = mem_dup(name);
-        return model->path != NULL;
+        return true;
     }
     if (find_alias(name, model))
         return true;
@@ -221,6 +225,7 @@ void catalog_list_all(struct catalog_list *list)
     if (find_embedded(&embedded, NULL))
         add_model(list, embedded.name, embedded.path);
     hub_each_file(add_hub_file, list);
+    stores_each_file(add_hub_file, list);
     shorten_names(list);
     if (list->n > 0)
         qsort(list->model, list->n, sizeof(*list->model), by_name);

@@ -31,7 +31,8 @@ bool catalog_resolve(const struct options *opt, struct catalog_model *model,
 bool catalog_find(const char *name, struct catalog_model *model,
                   struct err *err) MUST_USE;
 
-/* The embedded model and all GGUF files in the cache, sorted by name; owned. */
+/* The embedded model, all GGUF files in the cache and in the stores of other programs,
+ * sorted by name; owned. */
 struct catalog_list {
     struct catalog_model *model;
     size_t n, cap;

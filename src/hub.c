@@ -128,8 +128,7 @@ bool hub_is_part(const char *name)
            strspn(suffix + 10, "0123456789") == 5;
 }
 
-/* A later part of a split set, or a projector: nothing to open by itself. */
-static bool is_side_file(const char *name)
+bool hub_is_side_file(const char *name)
 {
     if (strncasecmp(path_base_name(name), "mmproj", 6) == 0)
         return true;
@@ -206,7 +205,7 @@ static void find_gguf(const char *snapshot, struct files *out)
             if (depth < MAX_DEPTH && is_dir(path))
                 add_name(&todo, relative);
             else if (text_ends_with_any_case(relative, ".gguf") && is_file(path) &&
-                     !is_side_file(relative))
+                     !hub_is_side_file(relative))
                 add_name(out, relative);
             free(path);
             free(relative);

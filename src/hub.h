@@ -24,6 +24,10 @@ bool hub_is_first_part(const char *stem);
 /* True when a file's name ends in "-NNNNN-of-NNNNN.gguf": a part of a split set. */
 bool hub_is_part(const char *name);
 
+/* True for a later part of a split set, or a projector: nothing to open by itself. name
+ * ends with ".gguf". */
+bool hub_is_side_file(const char *name);
+
 /* True when `quant` stands in the name between characters that are no part of a
  * quantisation's name. */
 bool hub_has_quant(const char *name, const char *quant);

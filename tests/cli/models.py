@@ -77,6 +77,32 @@ def test_hub_names_twice(h):
     equal([n for n in names if n != "hadal-mini"], ["a/b/m.gguf", "c/d/m.gguf", "p"])
 
 
+def test_other_stores(h):
+    """Models of ollama and LM Studio are found and opened in place."""
+    digest = "a" * 64
+    root = ".ollama/models/"
+    layers = [{"mediaType": "application/vnd.ollama.image.template", "digest": "sha256:x"},
+              {"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:" + digest}]
+    with open(tiny(), "rb") as f:
+        data = f.read()
+    blob = h.file(root + "blobs/sha256-" + digest, data)
+    h.file(root + "manifests/registry.ollama.ai/library/tiny/1b",
+           json.dumps({"schemaVersion": 2, "layers": layers}))
+    for i, bad in enumerate(("sha256:../../../../x", "sha256:" + "b" * 64, "md5:1", 7)):
+        layers[1]["digest"] = bad
+        h.file(root + f"manifests/registry.ollama.ai/library/bad/{i}",
+               json.dumps({"layers": layers}))
+    h.file(root + "manifests/registry.ollama.ai/library/bad/x", "[" * 2000)
+    h.file(".lmstudio/models/pub/repo/lm.Q8_0.gguf", data)
+    h.file(".lmstudio/models/pub/repo/mmproj-lm.gguf", data)
+    rows = {m["name"]: m for m in h.works("list", "--json").json()}
+    equal(set(rows) - {"hadal-mini"}, {"tiny:1b", "lm.Q8_0"})
+    equal(rows["tiny:1b"]["path"], blob)
+    for name in ("tiny:1b", "lm.Q8_0"):
+        h.works(*ASK, "-m", name)
+        h.fails(3, "rm", name, names="not hadal's")
+
+
 def test_list(h):
     hub(h, "a/b", {"m.gguf": tiny(), "bad.gguf": __file__})
     h.env["HADAL_MINI"] = tiny()
