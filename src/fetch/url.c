@@ -60,8 +60,11 @@ static bool parse(const char *text, struct url *out)
 
 static bool is_loopback(const char *host)
 {
-    return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-           strcmp(host, "[::1]") == 0;
+    bool is_number =
+        host[strspn(host, "0123456789.")] == '\0'; /* 127.evil.org is none */
+
+    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (is_number && strncmp(host, "127.", 4) == 0);
 }
 
 /* This machine, or what answers only inside its network. */

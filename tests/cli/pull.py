@@ -529,6 +529,12 @@ def test_loopback_http(h):
         h.works("pull", "org/repo")
 
 
+def test_name_like_loopback(h):
+    """A name that begins like an address of this machine is somebody else's."""
+    h.env["HF_ENDPOINT"] = "http://127.hub.invalid"
+    h.fails(4, "pull", "org/repo", names="is not encrypted")
+
+
 def test_offline_and_nowhere(h):
     h.env["HF_ENDPOINT"] = "https://127.0.0.1:1"
     h.fails(4, "pull", "org/repo", env={"HF_HUB_OFFLINE": "1"}, names="HF_HUB_OFFLINE")
