@@ -30,12 +30,10 @@
 
 enum role room_role(const char *name)
 {
-    static const enum role all[] = {ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT};
+    enum role role = ROLE_USER;
 
-    for (size_t i = 0; name != NULL && i < sizeof(all) / sizeof(all[0]); i++)
-        if (strcmp(name, role_name(all[i])) == 0)
-            return all[i];
-    return ROLE_USER;
+    (void)role_find(name, &role);
+    return role;
 }
 
 const char *room_bytes(struct stmt *q, int column, struct arena **arena, size_t *len)

@@ -24,15 +24,11 @@ static const char source[] = "standard input";
 
 static bool read_role(const cJSON *item, enum role *role, struct err *err)
 {
-    static const enum role roles[] = {ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT};
+    const char *name = cJSON_IsString(item) ? item->valuestring : "?";
 
-    for (size_t i = 0; cJSON_IsString(item) && i < sizeof(roles) / sizeof(*roles); i++)
-        if (strcmp(item->valuestring, role_name(roles[i])) == 0) {
-            *role = roles[i];
-            return true;
-        }
-    return err_set(err, ERR_USAGE, "%s: role '%s' is none of system, user, assistant",
-                   source, cJSON_IsString(item) ? item->valuestring : "?");
+    return role_find(name, role) ||
+           err_set(err, ERR_USAGE, "%s: role '%s' is none of system, user, assistant",
+                   source, name);
 }
 
 /* The text of a member; absent and null are no text. */

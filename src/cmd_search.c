@@ -18,14 +18,8 @@
 
 static bool parse_role(const char *name, enum role *role, struct err *err)
 {
-    static const enum role all[] = {ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT};
-
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        if (strcmp(name, role_name(all[i])) == 0) {
-            *role = all[i];
-            return true;
-        }
-    return err_set(err, ERR_USAGE,
+    return role_find(name, role) ||
+           err_set(err, ERR_USAGE,
                    "--role: '%s' is no role; it is system, user or assistant", name);
 }
 

@@ -5,6 +5,7 @@
 #ifndef HADAL_BASE_MESSAGE_H
 #define HADAL_BASE_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT };
@@ -20,5 +21,8 @@ struct message {
 
 /* "system", "user", "assistant". */
 const char *role_name(enum role role);
+
+/* The role of that name; false, and *role as it was, where it is none (or NULL). */
+bool role_find(const char *name, enum role *role);
 
 #endif
