@@ -179,6 +179,7 @@ only|just|merely|solely
 also|too|as well""".splitlines():
     word, *others = line.split("|")
     SYNONYM[word] = others
+OPENERS = set("how what which where can could would should does there way tell show want need like please possible trying know explain".split())
 STOPWORDS = {"the", "a", "an", "i", "do", "to", "is", "of", "my", "me", "it"}
 SYSTEM = ["You are a helpful assistant.", "Answer briefly.", "You are hadal-mini.", "Be concise.",
           "Answer in one sentence.", "You are a friendly guide to hadal.", "Respond politely.",
@@ -203,6 +204,7 @@ class Topic:
     def __init__(self, name, zh):
         self.name, self.zh = name, zh
         self.questions, self.answers, self.follows, self.special = [], [], {}, None
+        self.plain = []
         self.numbers = None
 
 
@@ -247,6 +249,8 @@ class Guide:
             topic.questions += self.templates(MEMORY, "$gb")
         elif kind == "q":
             topic.questions.append(rest)
+        elif kind == "Q":
+            topic.plain = things
         elif kind == "a":
             topic.answers.append(rest)
         elif kind == "A":
@@ -359,6 +363,10 @@ class Maker:
     def question(self, topic, text=None):
         """-> (text, the slots it fills); text: a follow-up's template."""
         r, g, gb = self.rng, self.guide.grammar, None
+        if text is None and topic.plain and r.random() < 0.2:
+            q = r.choice(topic.plain)
+            q = q if r.random() < 0.6 else q.rstrip("?!")
+            return (q if r.random() < 0.6 else self.case(q)), None
         if text is None and topic.special:
             if topic.special == "p":
                 return self.paste(), None
@@ -382,9 +390,9 @@ class Maker:
             fixed = self.real_commands if re.search(r"hadal|command|help|usage|purpose|meaning", q) else ()
             q = " ".join(r.choice(SYNONYM[w.lower()]) if w.lower() in SYNONYM and w.lower() not in fixed and r.random() < 0.25 else w
                          for w in q.split(" "))
-        if r.random() < 0.05 and not social:
-            words = [w for w in q.split(" ") if w.lower() not in STOPWORDS or r.random() < 0.5]
-            q = " ".join(words) if len(words) > 1 else q
+        words = q.split(" ")
+        if not social and not follow and topic.special is None and len(words) > 3:
+            q = " ".join(self.shake(words))
         if not social and not follow and len(q) > 8 and r.random() < 0.12 and q[-1].isalnum():
             q += r.choice(FILLERS)
         x = r.random()
@@ -418,6 +426,21 @@ class Maker:
             else:
                 q += "" if x < 0.6 else r.choice(["?", ".", "!", "?", "."])
         return q.strip()
+
+    def shake(self, words):
+        """Words left out, moved, or strange ones put in: the rest must do."""
+        r, x = self.rng, self.rng.random()
+        if x < 0.22:
+            weak = [w.lower() in STOPWORDS or w.lower() in OPENERS for w in words]
+            kept = [w for w, k in zip(words, weak) if r.random() > (0.4 if k else 0.1)]
+            words = kept if len(kept) > 1 else words
+        elif x < 0.36:
+            for _ in range(r.randint(1, 3)):
+                words.insert(r.randint(0, len(words)), r.choice(WORDS) if r.random() < 0.7 else self.syllables(1, 2))
+        elif x < 0.44:
+            i = r.randrange(1, len(words))
+            words = words[i:] + words[:i]
+        return words
 
     def typo(self, q):
         r = self.rng
@@ -561,17 +584,21 @@ class Maker:
         r, t = self.rng, self.guide.topics
         facts, last = state["facts"], state["last"]
         x = r.random()
-        if x < (0.05 if "name" in facts else 0.085):
+        if x < (0.06 if "name" in facts else 0.13):
             q, a, state["last"] = self.tell(facts)
             self.label = state["last"]
             return q, a
-        if x < (0.26 if facts else 0.105):
+        if x < (0.28 if facts else 0.15):
             state["last"] = self.label = "recalled"
             return self.recall(facts)
-        if state["asked"] and x > 0.975 and len(state["asked"]) < 70 and "\n" not in state["asked"]:
+        if state["asked"] and x > 0.92 and len(state["asked"]) < 70 and "\n" not in state["asked"]:
             state["last"], self.label = "recalled", "asked"
             return self.case(r.choice(["what did I just ask", "what was my last question", "what did I ask you", "repeat my question", "what was my question",
                                        "which question did I just ask", "do you remember my last question"])) + r.choice(["?", ""]), f'You asked: "{state["asked"]}"'
+        if r.random() < 0.12:
+            state["last"] = self.label = "asked"
+            text = " ".join(r.choice([lambda: r.choice(WORDS), self.syllables, self.new_name, self.number])() for _ in range(r.randint(1, 5)))
+            return self.case(r.choice(["repeat after me: ", "repeat: ", "please repeat: ", "say after me: ", "echo ", "repeat this: ", "repeat the words "]) + text), f'"{text}"'
         if last in self.followers and r.random() < 0.45:
             n = r.choice(self.followers[last])
             q, gb = self.question(t[n], r.choice(t[n].follows[last]))

@@ -70,6 +70,8 @@ def keys(g, s):
     g.add_languages(["en", "zh"])
     g.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     g.add_quantization_version(2)
+    g.add_float32("general.sampling.temp", 0.2)      # a guide should not be inventive
+    g.add_float32("general.sampling.top_p", 0.9)
     g.add_block_count(s["layers"] + 1)
     g.add_nextn_predict_layers(1)
     g.add_context_length(s["context"])

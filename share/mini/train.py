@@ -44,12 +44,15 @@ class Muon:
         return x if wide else x.transpose(-1, -2)
 
     @torch.no_grad()
-    def step(self, scale):
+    def step(self, scale, turn):
+        """The experts, most of the parameters, take a double step at every other turn."""
         groups = {}
         for p, b in zip(self.params, self.buf):
             if p.grad is None:
                 continue
             b.lerp_(p.grad, 1 - self.momentum)
+            if p.dim() == 3 and turn % 2:
+                continue
             u = p.grad.lerp(b, self.momentum)
             rows = split(p)
             groups.setdefault(rows[1:], []).append((p, u.reshape(-1, *rows[1:])))
@@ -57,6 +60,7 @@ class Muon:
             o = self.orthogonal(torch.cat([u for _, u in items]))
             o = o * (self.lr * scale * max(1, shape[0] / shape[1]) ** 0.5)
             for (p, u), x in zip(items, o.split([len(u) for _, u in items])):
+                x = x * 2 if p.dim() == 3 else x
                 p.mul_(1 - self.lr * scale * self.decay).sub_(x.reshape(p.shape))
 
 
@@ -80,7 +84,8 @@ class Batches:
         while len(items) < self.pool:
             turns, labels = self.maker.labelled()
             ids, said = self.vocab.chat(turns)
-            if self.maker.rng.random() < self.cut:       # its beginning says whether the question was understood
+            if labels[-1] not in ("told", "recalled", "asked") and self.maker.rng.random() < self.cut:
+                # its beginning says whether the question was understood
                 last = len(ids) - 1 - ids[::-1].index(self.vocab.assistant)
                 end = last + 1 + self.maker.rng.randint(3, 10)
                 ids, said = ids[:end], said[:end]
@@ -134,15 +139,15 @@ def make_vocabulary(path, seed, size):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--work", default="/tmp/hadal-mini")
-    ap.add_argument("--steps", type=int, default=3000)
-    ap.add_argument("--decay", type=int, default=800)
-    ap.add_argument("--tokens", type=int, default=3072)
+    ap.add_argument("--steps", type=int, default=8000)
+    ap.add_argument("--decay", type=int, default=5000)
+    ap.add_argument("--tokens", type=int, default=2048)
     ap.add_argument("--seed", type=int, default=7)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--muon", type=float, default=0.02)
     ap.add_argument("--adam", type=float, default=0.004)
     ap.add_argument("--balance", type=float, default=0.004)
-    ap.add_argument("--cut", type=float, default=0.7, help="share of conversations whose last answer is cut short")
+    ap.add_argument("--cut", type=float, default=0.65, help="share of conversations whose last answer is cut short")
     ap.add_argument("--core", action="store_true", help="only the commonest topics")
     ap.add_argument("--save", type=int, default=50)
     args = ap.parse_args()
@@ -194,7 +199,7 @@ def main():
         r = rate(step, args)
         for g in adam.param_groups:
             g["lr"] = args.adam * r
-        muon.step(r)                       # parameters without a gradient keep still
+        muon.step(r, step)                       # parameters without a gradient keep still
         adam.step()
         model.zero_grad(set_to_none=True)
         peak = [float(m.load.max() / m.load.mean()) for m in model.moes() if m.load.sum()]
