@@ -58,11 +58,14 @@ static int make_weights(const Fts5ExtensionApi *api, Fts5Context *fts,
         if (!(w->idf[i] > 1e-6))
             w->idf[i] = 1e-6;
     }
-    if (rc == SQLITE_OK)
-        rc = api->xSetAuxdata(fts, w, free);
-    else
+    *out = NULL;
+    if (rc != SQLITE_OK) {
         free(w);
-    *out = w;
+        return rc;
+    }
+    rc = api->xSetAuxdata(fts, w, free); /* frees w where it fails */
+    if (rc == SQLITE_OK)
+        *out = w;
     return rc;
 }
 
