@@ -161,32 +161,6 @@ static void cpu_disown(struct backend *be, struct weights *w)
     (void)w;
 }
 
-static struct vec *cpu_vec_open(struct backend *be, int n_rows, int width,
-                                struct err *err)
-{
-    struct vec *v = mem_zalloc(sizeof(*v));
-
-    (void)be;
-    v->n_rows = n_rows;
-    v->width = width;
-    v->data =
-        mem_try((size_t)n_rows * (size_t)width, sizeof(float), "activations", err);
-    if (v->data == NULL) {
-        free(v);
-        return NULL;
-    }
-    return v;
-}
-
-static void cpu_vec_close(struct backend *be, struct vec *v)
-{
-    (void)be;
-    if (v == NULL)
-        return;
-    free(v->data);
-    free(v);
-}
-
 static void cpu_embed(struct backend *be, struct vec *y, const struct weight *table,
                       const int32_t *id, int n_rows)
 {
@@ -246,27 +220,6 @@ static void cpu_matmul(struct backend *be, const struct product *p, int n_produc
     }
 }
 
-static void cpu_gather(struct backend *be, struct vec *y, const struct vec *x,
-                       const int32_t *row, int n_rows)
-{
-    int width = x->width < y->width ? x->width : y->width;
-
-    (void)be;
-    for (int i = 0; i < n_rows; i++)
-        memcpy(vec_row(y, i), vec_row(x, row[i]), (size_t)width * sizeof(float));
-}
-
-static bool cpu_read(struct backend *be, const struct vec *v, int row, int n_rows,
-                     int width, float *host, struct err *err)
-{
-    (void)be;
-    (void)err;
-    for (int i = 0; i < n_rows; i++)
-        memcpy(host + (size_t)i * (size_t)width, vec_row(v, row + i),
-               (size_t)width * sizeof(float));
-    return true;
-}
-
 static uint64_t cpu_weight_bytes_read(const struct backend *be)
 {
     return be->weight_bytes;
@@ -280,8 +233,8 @@ const struct backend_ops backend_cpu = {
     .describe = cpu_describe,
     .adopt = cpu_adopt,
     .disown = cpu_disown,
-    .vec_open = cpu_vec_open,
-    .vec_close = cpu_vec_close,
+    .vec_open = host_vec_open,
+    .vec_close = host_vec_close,
     .kv_open = attn_kv_open,
     .kv_close = attn_kv_close,
     .kv_bytes_per_token = attn_kv_bytes_per_token,
@@ -292,7 +245,7 @@ const struct backend_ops backend_cpu = {
     .mla_attend = attn_mla,
     .ffn = moe_ffn,
     .moe = moe_experts,
-    .gather = cpu_gather,
-    .read = cpu_read,
+    .gather = host_vec_gather,
+    .read = host_vec_read,
     .weight_bytes_read = cpu_weight_bytes_read,
 };

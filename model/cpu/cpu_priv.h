@@ -12,6 +12,7 @@
 #include "model/backend.h"
 #include "model/cpu/kernels.h"
 #include "model/cpu/pool.h"
+#include "model/host_vec.h"
 
 /* Buffers that live from one operation to the next and only grow, each for one use. */
 enum scratch_slot {
@@ -57,18 +58,8 @@ struct backend {
     char description[64];
 };
 
-struct vec {
-    float *data; /* [n_rows][width] */
-    int n_rows, width;
-};
-
 /* At least `bytes` of the slot's memory; what was in it is lost when it grows. */
 void *scratch_get(struct backend *be, enum scratch_slot slot, size_t bytes);
-
-static inline float *vec_row(const struct vec *v, int row)
-{
-    return v->data + (size_t)row * (size_t)v->width;
-}
 
 /* y[c * ldy + r] (+)= sum over i of w[r][i] a[c][i] + bias[r]: one of the products that
  * gemm_run computes together. */

@@ -14,13 +14,8 @@
 #include <string.h>
 
 #include "model/backend.h"
+#include "model/host_vec.h"
 #include "src/base/mem.h"
-
-struct vec {
-    float *data; /* [n_rows][width] */
-    int n_rows;
-    int width;
-};
 
 struct kv {
     enum cache_type type;
@@ -49,11 +44,6 @@ struct backend {
 
 /* Blocks of the Q8_0 cache, cut short at the row's end. */
 enum { Q8_BLOCK = 32, Q8_BLOCK_BYTES = 34 };
-
-static float *row_of(const struct vec *v, int row)
-{
-    return v->data + (size_t)row * (size_t)v->width;
-}
 
 static double dot(const float *a, const float *b, int n)
 {
@@ -317,32 +307,6 @@ static void ref_disown(struct backend *be, struct weights *w)
     free_scratch(be);
 }
 
-static struct vec *ref_vec_open(struct backend *be, int n_rows, int width,
-                                struct err *err)
-{
-    struct vec *v = mem_zalloc(sizeof(*v));
-
-    (void)be;
-    v->n_rows = n_rows;
-    v->width = width;
-    v->data =
-        mem_try((size_t)n_rows * (size_t)width, sizeof(float), "activations", err);
-    if (v->data == NULL) {
-        free(v);
-        return NULL;
-    }
-    return v;
-}
-
-static void ref_vec_close(struct backend *be, struct vec *v)
-{
-    (void)be;
-    if (v == NULL)
-        return;
-    free(v->data);
-    free(v);
-}
-
 static void ref_kv_close(struct backend *be, struct kv *kv)
 {
     (void)be;
@@ -387,7 +351,7 @@ static void ref_embed(struct backend *be, struct vec *y, const struct weight *ta
 {
     for (int i = 0; i < n_rows; i++)
         table->type->to_f32(table->data + (size_t)id[i] * table->row_bytes,
-                            row_of(y, i), table->n_in);
+                            vec_row(y, i), table->n_in);
     be->weight_bytes_read += (uint64_t)n_rows * table->row_bytes;
 }
 
@@ -396,7 +360,7 @@ static void ref_rms_norm(struct backend *be, struct vec *y, const struct vec *x,
 {
     (void)be;
     for (int i = 0; i < n_rows; i++)
-        rms_norm_row(row_of(y, i), row_of(x, i), gain, eps);
+        rms_norm_row(vec_row(y, i), vec_row(x, i), gain, eps);
 }
 
 /* One product; each weight row is dequantised once for all rows of x. */
@@ -408,8 +372,8 @@ static void product(struct backend *be, const struct product *p, const struct ve
     for (int o = 0; o < w->n_out; o++) {
         w->type->to_f32(w->data + (size_t)o * w->row_bytes, be->row, w->n_in);
         for (int i = 0; i < n_rows; i++) {
-            double sum = dot(be->row, row_of(x, i), w->n_in);
-            float *y = row_of(p->y, i) + o;
+            double sum = dot(be->row, vec_row(x, i), w->n_in);
+            float *y = vec_row(p->y, i) + o;
 
             if (p->bias != NULL && p->bias->n > 0)
                 sum += p->bias->data[o];
@@ -462,18 +426,18 @@ static void ref_gqa_attend(struct backend *be, struct vec *out, struct vec *q,
         const struct kv *kv = rows->kv[i];
 
         for (int h = 0; h < shape->n_head_kv; h++)
-            rotate(row_of(k, i) + h * dim, &shape->rope, rows->pos[i]);
+            rotate(vec_row(k, i) + h * dim, &shape->rope, rows->pos[i]);
         for (int h = 0; h < shape->n_head; h++)
-            rotate(row_of(q, i) + h * dim, &shape->rope, rows->pos[i]);
-        memcpy(kv->row, row_of(k, i), (size_t)kv_width * sizeof(float));
-        memcpy(kv->row + kv_width, row_of(v, i), (size_t)kv_width * sizeof(float));
+            rotate(vec_row(q, i) + h * dim, &shape->rope, rows->pos[i]);
+        memcpy(kv->row, vec_row(k, i), (size_t)kv_width * sizeof(float));
+        memcpy(kv->row + kv_width, vec_row(v, i), (size_t)kv_width * sizeof(float));
         cache_store(kv, layer, rows->pos[i], kv->row);
         for (int h = 0; h < shape->n_head; h++) {
             int k_at = h / share * dim;
 
-            attend_head(kv, layer, rows->pos[i], row_of(q, i) + h * dim, k_at, dim,
+            attend_head(kv, layer, rows->pos[i], vec_row(q, i) + h * dim, k_at, dim,
                         kv_width + k_at, dim, shape->attn_scale,
-                        row_of(out, i) + h * dim);
+                        vec_row(out, i) + h * dim);
         }
     }
 }
@@ -489,13 +453,13 @@ static void ref_mla_attend(struct backend *be, struct vec *out, struct vec *q,
 
     for (int i = 0; i < rows->n; i++) {
         const struct kv *kv = rows->kv[i];
-        float *c = row_of(kv_a, i); /* [kv_rank] latent, then [rope_dim] k_pe */
+        float *c = vec_row(kv_a, i); /* [kv_rank] latent, then [rope_dim] k_pe */
 
         rms_norm_row(c, c, &lw->kv_a_norm, shape->eps);
         rotate(c + shape->kv_rank, &shape->rope, rows->pos[i]);
         cache_store(kv, layer, rows->pos[i], c);
         for (int h = 0; h < shape->n_head; h++) {
-            float *q_nope = row_of(q, i) + h * q_dim;
+            float *q_nope = vec_row(q, i) + h * q_dim;
             float *q_pe = q_nope + shape->nope_dim;
             float *query = be->query; /* [kv_rank] q~, then [rope_dim] q_pe */
 
@@ -506,7 +470,7 @@ static void ref_mla_attend(struct backend *be, struct vec *out, struct vec *q,
             attend_head(kv, layer, rows->pos[i], query, 0,
                         shape->kv_rank + shape->rope_dim, 0, shape->kv_rank,
                         shape->attn_scale, be->latent);
-            apply(be, &lw->v_b, h, be->latent, row_of(out, i) + h * shape->v_dim);
+            apply(be, &lw->v_b, h, be->latent, vec_row(out, i) + h * shape->v_dim);
         }
     }
 }
@@ -521,8 +485,8 @@ static void ref_ffn(struct backend *be, struct vec *y, const struct vec *x,
                     const struct layer *lw, const struct shape *shape, int n_rows)
 {
     for (int i = 0; i < n_rows; i++) {
-        swiglu(be, &lw->gate, &lw->up, &lw->down, 0, row_of(x, i), be->y);
-        add(row_of(y, i), 1.0F, be->y, shape->hidden);
+        swiglu(be, &lw->gate, &lw->up, &lw->down, 0, vec_row(x, i), be->y);
+        add(vec_row(y, i), 1.0F, be->y, shape->hidden);
     }
 }
 
@@ -551,31 +515,12 @@ static void ref_moe(struct backend *be, struct vec *y, const struct vec *x,
     size_t n = (size_t)shape->n_expert_used;
 
     for (int i = 0; i < n_rows; i++) {
-        moe_row(be, row_of(y, i), row_of(x, i), lw, shape);
+        moe_row(be, vec_row(y, i), vec_row(x, i), lw, shape);
         if (route == NULL)
             continue;
         memcpy(route->expert + (size_t)i * n, be->expert, n * sizeof(*be->expert));
         memcpy(route->weight + (size_t)i * n, be->weight, n * sizeof(*be->weight));
     }
-}
-
-static void ref_gather(struct backend *be, struct vec *y, const struct vec *x,
-                       const int32_t *row, int n_rows)
-{
-    (void)be;
-    for (int i = 0; i < n_rows; i++)
-        memcpy(row_of(y, i), row_of(x, row[i]), (size_t)y->width * sizeof(float));
-}
-
-static bool ref_read(struct backend *be, const struct vec *v, int row, int n_rows,
-                     int width, float *host, struct err *err)
-{
-    (void)be;
-    (void)err;
-    for (int i = 0; i < n_rows; i++)
-        memcpy(host + (size_t)i * (size_t)width, row_of(v, row + i),
-               (size_t)width * sizeof(float));
-    return true;
 }
 
 static uint64_t ref_weight_bytes_read(const struct backend *be)
@@ -591,8 +536,8 @@ const struct backend_ops backend_ref = {
     .describe = ref_describe,
     .adopt = ref_adopt,
     .disown = ref_disown,
-    .vec_open = ref_vec_open,
-    .vec_close = ref_vec_close,
+    .vec_open = host_vec_open,
+    .vec_close = host_vec_close,
     .kv_open = ref_kv_open,
     .kv_close = ref_kv_close,
     .kv_bytes_per_token = ref_kv_bytes_per_token,
@@ -603,7 +548,7 @@ const struct backend_ops backend_ref = {
     .mla_attend = ref_mla_attend,
     .ffn = ref_ffn,
     .moe = ref_moe,
-    .gather = ref_gather,
-    .read = ref_read,
+    .gather = host_vec_gather,
+    .read = host_vec_read,
     .weight_bytes_read = ref_weight_bytes_read,
 };
