@@ -43,9 +43,7 @@ static void files_release(struct files *f)
 
 /* ---- names ---- */
 
-/* A component that may become part of a path: [A-Za-z0-9._-]+, not beginning with '.'.
- */
-static bool is_plain(const char *text, size_t len)
+bool hub_is_plain(const char *text, size_t len)
 {
     if (len == 0 || text[0] == '.')
         return false;
@@ -78,7 +76,7 @@ static bool split_name(const char *name, struct hub_name *out)
         out->quant = out->repo + out->repo_len + 1;
     else if (out->repo[out->repo_len] == '/')
         out->file = out->repo + out->repo_len + 1;
-    return is_plain(name, out->org_len) && is_plain(out->repo, out->repo_len);
+    return hub_is_plain(name, out->org_len) && hub_is_plain(out->repo, out->repo_len);
 }
 
 static bool is_plain_path(const char *path)
@@ -232,7 +230,7 @@ static char *find_snapshot(const char *repo_dir)
     if (file_read(ref, ERR_IO, &text, NULL)) {
         size_t len = strcspn(buf_text(&text), "\r\n \t");
 
-        if (is_plain(buf_text(&text), len)) {
+        if (hub_is_plain(buf_text(&text), len)) {
             text.data[len] = '\0';
             found = path_join(snapshots, text.data);
         }
@@ -343,8 +341,8 @@ static bool repo_of_folder(const char *folder, struct buf *out)
     if (strncmp(folder, prefix, strlen(prefix)) != 0)
         return false;
     gap = strstr(org, "--");
-    return gap != NULL && is_plain(org, (size_t)(gap - org)) &&
-           is_plain(gap + 2, strlen(gap + 2)) &&
+    return gap != NULL && hub_is_plain(org, (size_t)(gap - org)) &&
+           hub_is_plain(gap + 2, strlen(gap + 2)) &&
            buf_addf(out, "%.*s/%s", (int)(gap - org), org, gap + 2);
 }
 

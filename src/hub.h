@@ -9,11 +9,15 @@
 #define HADAL_HUB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "src/base/err.h"
 
 /* Bytes of "-00001-of-00002". */
 enum { HUB_SPLIT_SUFFIX = 15 };
+
+/* True for what may become a part of a path: [A-Za-z0-9._-]+, not beginning with '.'. */
+bool hub_is_plain(const char *text, size_t len);
 
 /* True for ORG/REPO, ORG/REPO:QUANT, ORG/REPO/FILE.gguf. */
 bool hub_is_name(const char *name);

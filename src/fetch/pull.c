@@ -7,7 +7,6 @@
 
 #include "src/fetch/pull.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "src/base/mem.h"
 #include "src/base/meminfo.h"
 #include "src/base/path.h"
+#include "src/base/text.h"
 #include "src/fetch/hub_api.h"
 #include "src/fetch/part.h"
 #include "src/fetch/pick.h"
@@ -63,16 +63,6 @@ struct pull {
 
 /* ---- names ---- */
 
-static bool is_word(const char *text, size_t len)
-{
-    if (len == 0 || text[0] == '.')
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)text[i]) && strchr("._-", text[i]) == NULL)
-            return false;
-    return true;
-}
-
 /* ORG/REPO, ORG/REPO:QUANT, ORG/REPO/FILE. */
 static bool split_name(struct pull *p, const char *name, struct err *err)
 {
@@ -80,7 +70,8 @@ static bool split_name(struct pull *p, const char *name, struct err *err)
     const char *repo = slash == NULL ? NULL : slash + 1;
     size_t len = repo == NULL ? 0 : strcspn(repo, ":/");
 
-    if (repo == NULL || !is_word(name, (size_t)(slash - name)) || !is_word(repo, len))
+    if (repo == NULL || !hub_is_plain(name, (size_t)(slash - name)) ||
+        !hub_is_plain(repo, len))
         return err_set(err, ERR_USAGE,
                        "'%s' is no name of a model; it is org/repo, org/repo:QUANT, "
                        "org/repo/file.gguf or an https:// address",
@@ -90,7 +81,7 @@ static bool split_name(struct pull *p, const char *name, struct err *err)
         p->quant = mem_dup(repo + len + 1);
     if (repo[len] == '/')
         p->file = mem_dup(repo + len + 1);
-    if (p->quant != NULL && !is_word(p->quant, strlen(p->quant)))
+    if (p->quant != NULL && !hub_is_plain(p->quant, strlen(p->quant)))
         return err_set(err, ERR_USAGE, "'%s' is no quantisation", p->quant);
     if (p->file != NULL && !hub_api_is_plain_path(p->file))
         return err_set(err, ERR_USAGE, "'%s' is no plain file name", p->file);
@@ -392,12 +383,9 @@ static bool plan_repo(struct pull *p, const char *folder, struct err *err)
 /* What to open: the one GGUF file (the first of a set), else the snapshot. */
 static char *path_to_open(const struct pull *p)
 {
-    for (size_t i = 0; i < p->plan.n; i++) {
-        size_t len = strlen(p->plan.file[i].name);
-
-        if (len > 5 && strcasecmp(p->plan.file[i].name + len - 5, ".gguf") == 0)
+    for (size_t i = 0; i < p->plan.n; i++)
+        if (text_ends_with_any_case(p->plan.file[i].name, ".gguf"))
             return store_path(&p->store, p->listing.commit, p->plan.file[i].name);
-    }
     return store_path(&p->store, p->listing.commit, "");
 }
 
@@ -431,12 +419,13 @@ static bool split_address(const char *url, char **folder, char **name, struct er
     size_t host_len;
     struct buf out;
     bool ok = host != NULL && slash > host + 3 && len > 5 &&
-              strcasecmp(slash + 1 + len - 5, ".gguf") == 0 && is_word(slash + 1, len);
+              strcasecmp(slash + 1 + len - 5, ".gguf") == 0 &&
+              hub_is_plain(slash + 1, len);
 
     if (ok) {
         host += 3;
         host_len = strcspn(host, "/:");
-        ok = is_word(host, host_len);
+        ok = hub_is_plain(host, host_len);
         buf_init(&out, BUF_UNLIMITED);
         buf_addf(&out, "models--%.*s--%.*s", (int)host_len, host, (int)len - 5,
                  slash + 1);
