@@ -82,7 +82,9 @@ bool db_fail(const struct db *db, int rc, struct err *err)
     return false;
 }
 
-bool db_create_private(const char *path, struct err *err)
+/* Makes an empty file of mode 0600 at path, whatever the umask; true where one exists.
+ * SQLite gives its side files the mode of the database. */
+static bool create_private(const char *path, struct err *err)
 {
     /* O_EXCL: an existing file is never opened here, for closing any descriptor of a
      * database drops the locks that this process holds on it. */
@@ -202,7 +204,7 @@ bool db_open(struct db *db, const char *path, enum db_open_mode mode, struct err
 
     memset(db, 0, sizeof(*db));
     db->path = mem_dup(path);
-    if (mode == DB_READ_WRITE && !db_create_private(plain, err))
+    if (mode == DB_READ_WRITE && !create_private(plain, err))
         goto fail;
     flags |= mode == DB_READ_ONLY ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     rc = sqlite3_open_v2(plain, &db->conn, flags, NULL);

@@ -33,10 +33,6 @@ bool db_open(struct db *db, const char *path, enum db_open_mode mode,
              struct err *err) MUST_USE;
 void db_close(struct db *db); /* accepts a closed one */
 
-/* Makes an empty file of mode 0600 at path, whatever the umask; true where one exists.
- * SQLite gives its side files the mode of the database. */
-bool db_create_private(const char *path, struct err *err) MUST_USE;
-
 /* Fills err for a failed call on this connection; returns false. */
 bool db_fail(const struct db *db, int rc, struct err *err);
 

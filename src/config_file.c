@@ -109,7 +109,8 @@ static bool read_line(struct options *opt, char *line, const char *where,
     return options_set(opt, row, shown, value, err);
 }
 
-bool config_file_parse(struct options *opt, const char *name, struct err *err)
+/* Takes config_text of opt line by line. name: for messages. */
+static bool parse(struct options *opt, const char *name, struct err *err)
 {
     char *line = opt->config_text.data;
     size_t left = opt->config_text.len;
@@ -140,7 +141,7 @@ bool config_file_load(struct options *opt, struct err *err)
         return true;
     ok = file_read(path, ERR_IO, &opt->config_text, err);
     if (ok)
-        ok = config_file_parse(opt, path, err);
+        ok = parse(opt, path, err);
     else if (err->code == ENOENT || err->code == ENOTDIR)
         ok = true;
     free(path);

@@ -15,7 +15,4 @@
  * and line. */
 bool config_file_load(struct options *opt, struct err *err) MUST_USE;
 
-/* The same for a text: config_text of opt, already filled. name: for messages. */
-bool config_file_parse(struct options *opt, const char *name, struct err *err) MUST_USE;
-
 #endif

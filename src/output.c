@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,13 +62,6 @@ bool output_write_text(const char *text, size_t len, struct err *err)
     ok = output_write(buf_text(&safe), safe.len, err);
     buf_release(&safe);
     return ok;
-}
-
-bool output_reader_gone(void)
-{
-    struct pollfd p = {.fd = STDOUT_FILENO};
-
-    return poll(&p, 1, 0) > 0 && (p.revents & POLLERR) != 0;
 }
 
 void output_note(const char *fmt, ...)

@@ -26,8 +26,6 @@ void output_prepare(void);
 bool output_write(const void *data, size_t len, struct err *err) MUST_USE;
 /* The same for text that a file, a model or the database had a hand in. */
 bool output_write_text(const char *text, size_t len, struct err *err) MUST_USE;
-/* True when nobody can read standard output any more (a closed pipe). */
-bool output_reader_gone(void);
 /* ERR_CANCELLED with code 141. Returns false. */
 bool output_set_reader_gone(struct err *err);
 

@@ -181,16 +181,6 @@ void canvas_rule(struct canvas *c, int row, int col, int col_end, enum style sty
         set_cell(c, row, at, style, character, strlen(character), 1);
 }
 
-void canvas_restyle(struct canvas *c, int row, int col, int col_end, enum style style)
-{
-    if (row < 0 || row >= c->rows)
-        return;
-    if (col_end > c->cols)
-        col_end = c->cols;
-    for (int at = col < 0 ? 0 : col; at < col_end; at++)
-        canvas_at(c, row, at)->style = (unsigned char)style;
-}
-
 void canvas_row_text(const struct canvas *c, int row, struct buf *out)
 {
     size_t end = out->len;

@@ -58,8 +58,6 @@ void canvas_fill(struct canvas *c, int row, int col, int col_end, enum style sty
 /* Repeats one character of width 1. */
 void canvas_rule(struct canvas *c, int row, int col, int col_end, enum style style,
                  const char *character);
-/* Changes the style of [col, col_end). */
-void canvas_restyle(struct canvas *c, int row, int col, int col_end, enum style style);
 
 /* The row as text, without blanks at its end (for tests). */
 void canvas_row_text(const struct canvas *c, int row, struct buf *out);

@@ -160,12 +160,6 @@ void transcript_add_thinking(struct transcript *t, const char *text, size_t len)
     last(t)->width = 0;
 }
 
-void transcript_set_id(struct transcript *t, int64_t id)
-{
-    if (t->n > 0)
-        last(t)->id = id;
-}
-
 void transcript_set_thought(struct transcript *t, double seconds, int n_tokens)
 {
     struct entry *e = last(t);

@@ -31,8 +31,6 @@ void transcript_begin(struct transcript *t, enum role role, int64_t time_ms,
 /* The last message grows. Whole UTF-8 characters. */
 void transcript_add_text(struct transcript *t, const char *text, size_t len);
 void transcript_add_thinking(struct transcript *t, const char *text, size_t len);
-/* The last message's id, once it is known. */
-void transcript_set_id(struct transcript *t, int64_t id);
 /* How long the last message's thinking took and its length; n_tokens 0: not known. */
 void transcript_set_thought(struct transcript *t, double seconds, int n_tokens);
 /* A remark below the last message: "stopped". NULL or "" takes it away. */

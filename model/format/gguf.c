@@ -32,7 +32,6 @@ enum {
 
 struct gguf {
     char *path;
-    uint32_t version;
     struct gguf_keys keys; /* of the first part */
     struct gguf_tensors tensors;
     struct file_map *map; /* [n_parts], room for all; fd -1 of gguf_open_bytes */
@@ -84,23 +83,24 @@ static bool fail_magic(const struct gguf_cursor *c, struct err *err)
                    hint == NULL ? "" : "; ", hint == NULL ? "" : hint);
 }
 
-static bool read_magic(struct gguf_cursor *c, uint32_t *version, struct err *err)
+static bool read_magic(struct gguf_cursor *c, struct err *err)
 {
     const unsigned char *magic;
+    uint32_t version;
     size_t n = c->size < 4 ? c->size : 4;
 
     if (c->size == 0)
         return err_set(err, ERR_MODEL, "empty file");
     if (memcmp(c->data, "GGUF", n) != 0)
         return fail_magic(c, err);
-    if (!gguf_take(c, 4, &magic) || !gguf_take_u32(c, version))
+    if (!gguf_take(c, 4, &magic) || !gguf_take_u32(c, &version))
         return gguf_fail_cut(c, "the header", err);
-    if ((*version & 0xffff) == 0 && *version != 0)
+    if ((version & 0xffff) == 0 && version != 0)
         return err_set(err, ERR_MODEL, "big-endian GGUF is not supported (version %u)",
-                       __builtin_bswap32(*version));
-    if (*version != 2 && *version != 3)
+                       __builtin_bswap32(version));
+    if (version != 2 && version != 3)
         return err_set(err, ERR_MODEL, "GGUF version %u is not supported (2 and 3 are)",
-                       *version);
+                       version);
     return true;
 }
 
@@ -154,19 +154,14 @@ static bool read_part(struct gguf *g, size_t part, struct gguf_keys *keys,
 {
     struct gguf_cursor c = {.data = g->map[part].data, .size = g->map[part].size};
     struct gguf_table table = {.file = part};
-    uint32_t version;
     size_t n_keys = 0;
 
     memset(keys, 0, sizeof(*keys));
-    if (!read_magic(&c, &version, err) ||
-        !read_counts(&c, GGUF_MAX_TENSORS - g->tensors.n, &table.n, &n_keys, err) ||
-        !gguf_keys_read(keys, &c, n_keys, err) ||
-        !read_alignment(keys, &table.alignment, err) ||
-        !gguf_tensors_read(&g->tensors, &c, &table, err))
-        return false;
-    if (part == 0)
-        g->version = version;
-    return true;
+    return read_magic(&c, err) &&
+           read_counts(&c, GGUF_MAX_TENSORS - g->tensors.n, &table.n, &n_keys, err) &&
+           gguf_keys_read(keys, &c, n_keys, err) &&
+           read_alignment(keys, &table.alignment, err) &&
+           gguf_tensors_read(&g->tensors, &c, &table, err);
 }
 
 static bool read_split(const struct gguf_keys *keys, struct split *out, struct err *err)
@@ -334,11 +329,6 @@ size_t gguf_total_bytes(const struct gguf *g)
     for (size_t i = 0; i < g->n_parts; i++)
         total += g->map[i].size;
     return total;
-}
-
-uint32_t gguf_version(const struct gguf *g)
-{
-    return g->version;
 }
 
 bool gguf_has(const struct gguf *g, const char *key)

@@ -49,7 +49,6 @@ void gguf_close(struct gguf *g); /* accepts NULL */
 
 const char *gguf_path(const struct gguf *g); /* of the first part */
 size_t gguf_total_bytes(const struct gguf *g); /* all parts */
-uint32_t gguf_version(const struct gguf *g);
 
 /* Keys. get_* return 0 when the key is absent (then *out is not touched), 1 when read,
  * -1 with err when it is there with a wrong type or out of range: "x.gguf: KEY is a
