@@ -8,6 +8,7 @@
 #include "model/engine.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,20 +40,21 @@ static bool is_pickle_name(const char *name)
     return has_ending(name, endings, sizeof(endings) / sizeof(endings[0]));
 }
 
-/* A pickle begins with protocol 2 to 5, a torch.save file is a zip of one. */
+/* A pickle begins with protocol 2 to 5, a torch.save file is a zip of one. A named pipe
+ * without a writer must not hold the opening up. */
 static bool is_pickle_file(const char *path)
 {
     unsigned char head[4] = {0};
-    FILE *f = fopen(path, "re");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     bool pickle;
 
-    if (f == NULL)
+    if (fd < 0)
         return false;
-    pickle = fread(head, 1, sizeof(head), f) == sizeof(head) &&
+    pickle = read(fd, head, sizeof(head)) == (ssize_t)sizeof(head) &&
              (memcmp(head, "PK\x03\x04", 4) == 0 ||
               (head[0] == 0x80 && head[1] >= 2 && head[1] <= 5) ||
               (is_pickle_name(path) && memcmp(head, "GGUF", 4) != 0));
-    fclose(f);
+    close(fd);
     return pickle;
 }
 

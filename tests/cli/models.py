@@ -37,6 +37,14 @@ def test_missing(h):
         h.fails(3, *ASK, "-m", url, names="not available in this version")
 
 
+def test_not_a_file(h):
+    """A named pipe without a writer is refused, not waited for."""
+    fifo = os.path.join(h.path, "pipe.gguf")
+    os.mkfifo(fifo)
+    for name in (fifo, "/dev/zero", "/dev/null"):
+        h.fails(3, *ASK, "-m", name, names=name)
+
+
 def test_hub(h):
     hub(h, "Org/Repo-GGUF", {"x.Q8_0.gguf": tiny(), "x.Q4_K_M.gguf":
                              fixture("v2-lite/model-Q4_K_M.gguf"),
