@@ -57,7 +57,7 @@ const char *room_text(struct stmt *q, int column, struct arena **arena)
 
 bool room_no_session(const char *id, struct err *err)
 {
-    return err_set(err, ERR_SESSION, "no session '%s'; see 'hadal log'", id);
+    return err_set(err, ERR_SESSION, "%s: no such session; see 'hadal log'", id);
 }
 
 /* --- opening -------------------------------------------------------------------- */

@@ -78,7 +78,7 @@ bool history_resolve(struct history *h, const char *prefix, char id[HISTORY_ID_C
     int n = 0;
 
     if (prefix[0] == '\0')
-        return err_set(err, ERR_USAGE, "the session id is empty; see 'hadal log'");
+        return err_set(err, ERR_USAGE, "session: the id is empty; see 'hadal log'");
     if (!stmt_open(
             &q, &h->db,
             "SELECT name FROM sessions WHERE name = lower(?1) UNION ALL"
@@ -103,8 +103,8 @@ bool history_resolve(struct history *h, const char *prefix, char id[HISTORY_ID_C
     if (n == 0)
         return room_no_session(prefix, err);
     return n == 1 ||
-           err_set(err, ERR_USAGE,
-                   "several sessions begin with '%s'; give more of the id", prefix);
+           err_set(err, ERR_USAGE, "%s: several sessions begin so; give more of the id",
+                   prefix);
 }
 
 bool history_newest_session(struct history *h, char id[HISTORY_ID_CAP], struct err *err)
@@ -122,7 +122,8 @@ bool history_newest_session(struct history *h, char id[HISTORY_ID_CAP], struct e
     stmt_close(&q);
     if (failed)
         return false;
-    return found || err_set(err, ERR_SESSION, "there is no session yet");
+    return found ||
+           err_set(err, ERR_SESSION, "no session to go on with: the history is empty");
 }
 
 bool history_newest_model(struct history *h, char **model, struct err *err)

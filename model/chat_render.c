@@ -542,10 +542,10 @@ bool chat_render(enum chat_format format, const struct tokenizer *t,
 
     if (r.row == NULL)
         return err_set(err, ERR_MODEL,
-                       "the model has no chat format that hadal knows; use "
+                       "chat format: the model has none that hadal knows; use "
                        "--chat-format NAME, or --raw");
     if (req->n == 0)
-        return err_set(err, ERR_USAGE, "the conversation has no messages");
+        return err_set(err, ERR_USAGE, "messages: there are none");
     buf_init(&r.pending, MAX_PROMPT_BYTES);
     r.row->render(&r, req);
     flush(&r);

@@ -179,7 +179,7 @@ static bool open_chat(struct engine *e, const char *wanted, struct err *err)
 
     if (wanted != NULL) {
         if (!chat_format_find(wanted, &e->chat_format))
-            return err_set(err, ERR_USAGE, "unknown chat format '%s'", wanted);
+            return err_set(err, ERR_USAGE, "%s: unknown chat format", wanted);
         return e->chat_format == CHAT_NONE || chat_check(e->chat_format, t, err);
     }
     e->chat_format =

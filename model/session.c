@@ -168,7 +168,8 @@ static bool check_ids(const struct session *s, const int32_t *id, size_t n,
         return err_set(err, ERR_USAGE, "there are no tokens to evaluate");
     if (n > (size_t)s->ctx_tokens)
         return err_set(err, ERR_CONTEXT,
-                       "the prompt has %zu tokens, the context holds %d; shorten it or "
+                       "the prompt is too long: it has %zu tokens, the context holds "
+                       "%d; shorten it, or "
                        "give a larger --ctx",
                        n, s->ctx_tokens);
     for (size_t i = 0; i < n; i++)

@@ -93,7 +93,7 @@ bool catalog_find(const char *name, struct catalog_model *model, struct err *err
 {
     memset(model, 0, sizeof(*model));
     if (name[0] == '\0')
-        return err_set(err, ERR_MODEL, "the name of the model is empty");
+        return err_set(err, ERR_MODEL, "model: the name is empty");
     if (strcmp(name, CATALOG_EMBEDDED) == 0)
         return find_embedded(model, err);
     if (text_starts_with(name, "http://") || text_starts_with(name, "https://"))

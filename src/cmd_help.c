@@ -14,7 +14,7 @@ bool cmd_help(const struct options *opt, struct err *err)
     if (opt->words.n > 0)
         command = command_find(opt->words.item[0]);
     if (command == NULL)
-        return err_set(err, ERR_USAGE, "no help about '%s'; see 'hadal help'",
+        return err_set(err, ERR_USAGE, "%s: no such command; see 'hadal help'",
                        opt->words.item[0]);
     return command_available(command, err) && help_print(command, err);
 }

@@ -26,7 +26,7 @@ static bool check_options(const struct options *opt, struct err *err)
     if (opt->words.n == 0 && opt->tokens_file == NULL)
         return err_set(err, ERR_USAGE, "perplexity: FILE is missing");
     if (opt->words.n > 0 && opt->tokens_file != NULL)
-        return err_set(err, ERR_USAGE, "--tokens-file takes the place of FILE");
+        return err_set(err, ERR_USAGE, "--tokens-file: takes the place of FILE");
     return true;
 }
 

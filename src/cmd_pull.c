@@ -349,6 +349,8 @@ bool cmd_pull(const struct options *opt, struct err *err)
     progress_init(&t.bar, opt->quiet != 0 || opt->json != 0);
     ok = pull_run(&pull, &watcher, &path, err);
     progress_clear(&t.bar);
+    if (!ok && err->kind != ERR_CANCELLED && strstr(err->text, pull.name) == NULL)
+        err_wrap(err, "%s", pull.name);
     if (ok && opt->json && path != NULL)
         ok = end_json(path, err);
     free(path);

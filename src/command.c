@@ -102,10 +102,8 @@ const struct command *command_bare(void)
 
 bool command_available(const struct command *command, struct err *err)
 {
-    return command->run != NULL || err_set(err, ERR_USAGE,
-                                           "command '%s' is not available in this "
-                                           "version",
-                                           command->name);
+    return command->run != NULL ||
+           err_set(err, ERR_USAGE, "%s: not available in this version", command->name);
 }
 
 static bool check_words(const struct options *opt, struct err *err)
@@ -116,7 +114,7 @@ static bool check_words(const struct options *opt, struct err *err)
         return err_set(err, ERR_USAGE, "%s: %s is missing; see 'hadal help %s'",
                        command->name, command->arguments, command->name);
     if (command->max_words >= 0 && opt->words.n > (size_t)command->max_words)
-        return err_set(err, ERR_USAGE, "surplus argument '%s'; see 'hadal %s%s--help'",
+        return err_set(err, ERR_USAGE, "%s: surplus argument; see 'hadal %s%s--help'",
                        opt->words.item[command->max_words], command->name,
                        command == &bare ? "" : " ");
     return true;
@@ -150,7 +148,7 @@ bool command_dispatch(struct options *opt, int argc, char **argv, struct err *er
 
     opt->command = at < argc ? command_find(argv[at]) : &bare;
     if (opt->command == NULL)
-        return err_set(err, ERR_USAGE, "unknown command '%s'; see 'hadal help'",
+        return err_set(err, ERR_USAGE, "%s: unknown command; see 'hadal help'",
                        argv[at]);
     if (!command_available(opt->command, err) ||
         !options_parse(opt, opt->command->options, argc, argv, at, err))

@@ -34,7 +34,7 @@ const struct command *command_table(size_t *n);
 const struct command *command_find(const char *name);
 /* `hadal` without a command. */
 const struct command *command_bare(void);
-/* False with "... is not available in this version" for a command without a function.
+/* False with "...: not available in this version" for a command without a function.
  */
 bool command_available(const struct command *command, struct err *err) MUST_USE;
 

@@ -60,7 +60,8 @@ struct session *model_open_session(struct engine *engine, const struct options *
 
     if (n_tokens > (size_t)ctx) {
         err_set(err, ERR_CONTEXT,
-                "%zu tokens are wanted, the context holds %d; give a larger --ctx",
+                "the context is too small: %zu tokens are wanted, it holds %d; "
+                "give a larger --ctx",
                 n_tokens, ctx);
         return NULL;
     }

@@ -261,16 +261,16 @@ static bool take_reports(struct oneshot *o, struct err *err)
 static bool check_options(const struct options *opt, struct err *err)
 {
     if (opt->json && opt->stream_json)
-        return err_set(err, ERR_USAGE, "--json and --stream-json exclude each other");
+        return err_set(err, ERR_USAGE, "--json: not together with --stream-json");
     if (opt->go_on && opt->session != NULL)
-        return err_set(err, ERR_USAGE, "--continue and --session exclude each other");
+        return err_set(err, ERR_USAGE, "--continue: not together with --session");
     if (opt->raw && (opt->go_on || opt->session != NULL || opt->system != NULL))
         return err_set(err, ERR_USAGE,
-                       "--raw has no session to go on with and no system prompt");
+                       "--raw: has no session to go on with and no system prompt");
     if (opt->tokens != NULL && !opt->raw)
-        return err_set(err, ERR_USAGE, "--tokens needs --raw");
+        return err_set(err, ERR_USAGE, "--tokens: needs --raw");
     if (opt->tokens != NULL && (opt->words.n > 0 || opt->files.n > 0))
-        return err_set(err, ERR_USAGE, "--tokens takes the place of PROMPT and files");
+        return err_set(err, ERR_USAGE, "--tokens: takes the place of PROMPT and files");
     for (size_t i = 0; i < opt->stop.n; i++)
         if (opt->stop.item[i][0] == '\0')
             return err_set(err, ERR_USAGE, "--stop: the text is empty");

@@ -182,7 +182,7 @@ bool options_set(struct options *opt, const struct option *row, const char *show
     case OPTION_LATER:
         break;
     }
-    return err_set(err, ERR_USAGE, "%s is not available in this version", shown);
+    return err_set(err, ERR_USAGE, "%s: not available in this version", shown);
 }
 
 /* ---- argv ---- */
@@ -202,7 +202,7 @@ static bool unknown(const struct walk *w, const char *shown, struct err *err)
 {
     const char *name = w->opt->command->name;
 
-    return err_set(err, ERR_USAGE, "unknown option '%s'; see 'hadal %s%s--help'", shown,
+    return err_set(err, ERR_USAGE, "%s: unknown option; see 'hadal %s%s--help'", shown,
                    name, *name == '\0' ? "" : " ");
 }
 
@@ -218,8 +218,7 @@ static bool take_value(struct walk *w, const struct option *row, const char *sho
         if (w->at == w->skip)
             w->at++;
         if (w->at >= w->argc)
-            return err_set(err, ERR_USAGE, "option '%s' needs a value (%s)", shown,
-                           row->value);
+            return err_set(err, ERR_USAGE, "%s: needs a value (%s)", shown, row->value);
         value = w->argv[w->at];
     }
     return w->opt == NULL || options_set(w->opt, row, shown, value, err);
@@ -239,8 +238,7 @@ static bool read_long(struct walk *w, struct err *err)
     if (takes_value(row))
         return take_value(w, row, shown, inline_value, err);
     if (inline_value != NULL)
-        return w->opt == NULL ||
-               err_set(err, ERR_USAGE, "option '%s' takes no value", shown);
+        return w->opt == NULL || err_set(err, ERR_USAGE, "%s: takes no value", shown);
     return w->opt == NULL || options_set(w->opt, row, shown, NULL, err);
 }
 

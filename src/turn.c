@@ -65,7 +65,7 @@ static bool check_ids(const struct turn *t, struct err *err)
 
     for (size_t i = 0; i < t->ask->n_token; i++)
         if (t->ask->token[i] < 0 || t->ask->token[i] >= vocab)
-            return err_set(err, ERR_USAGE, "token id %d is not in 0..%d",
+            return err_set(err, ERR_USAGE, "token id %d: not in 0..%d",
                            t->ask->token[i], vocab - 1);
     return true;
 }
@@ -127,8 +127,8 @@ static bool set_too_long(const struct turn *t, const char *how, size_t n_tokens,
                          struct err *err)
 {
     return err_set(err, ERR_CONTEXT,
-                   "the prompt has %s%zu tokens, the context holds %d; shorten it, or "
-                   "give a larger --ctx",
+                   "the prompt is too long: it has %s%zu tokens, the context holds %d; "
+                   "shorten it, or give a larger --ctx",
                    how, n_tokens, session_ctx(t->session));
 }
 

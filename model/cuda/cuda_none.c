@@ -11,7 +11,7 @@ static struct backend *none_open(int n_threads, struct err *err)
 {
     (void)n_threads;
     err_set(err, ERR_DEVICE,
-            "this build has no CUDA back end; use --device cpu, or configure it with "
+            "CUDA: not in this build; use --device cpu, or configure it with "
             "--with-cuda");
     return NULL;
 }

@@ -31,7 +31,7 @@ bool file_map_open(struct file_map *map, const char *path, struct err *err)
         goto fail;
     }
     if (!S_ISREG(st.st_mode)) {
-        err_set(err, ERR_MODEL, "'%s' is not a regular file", path);
+        err_set(err, ERR_MODEL, "%s: not a regular file", path);
         goto fail;
     }
     if (st.st_size == 0)

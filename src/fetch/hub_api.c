@@ -216,16 +216,16 @@ static bool explain(const struct hub_api *api, const char *repo, const char *wha
 
     if (a->status == 404 || strcmp(code, "RevisionNotFound") == 0 ||
         strcmp(code, "EntryNotFound") == 0)
-        return err_set(err, ERR_MODEL, "'%s' is not at %s", what, api->endpoint);
+        return err_set(err, ERR_MODEL, "%s: not at %s", what, api->endpoint);
     if ((a->status == 401 || a->status == 403) && api->token == NULL)
         return err_set(err, ERR_NET,
-                       "'%s' is %s: %smake a token at %s/settings/tokens and put it "
+                       "%s: %s: %smake a token at %s/settings/tokens and put it "
                        "into $HF_TOKEN",
                        repo, gated ? "gated" : "private, gated or not there",
                        gated ? "accept its licence on its page, " : "", api->endpoint);
     if (a->status == 403 || (a->status == 401 && gated))
         return err_set(err, ERR_NET,
-                       "'%s' is not open to this token: accept the licence at %s/%s, "
+                       "%s: not open to this token: accept the licence at %s/%s, "
                        "then pull again",
                        repo, api->endpoint, repo);
     if (a->status == 401)
@@ -549,12 +549,12 @@ static bool read_probe(const struct http_answer *a, const char *shown,
                        struct transfer_source *out, struct err *err)
 {
     if (a->status == 404 || a->status == 410)
-        return err_set(err, ERR_MODEL, "'%s' is not there (the server answers %d)",
-                       shown, a->status);
+        return err_set(err, ERR_MODEL, "%s: not there (the server answers %d)", shown,
+                       a->status);
     if (a->status != 200 && a->status != 206 && a->status != 416)
         return err_set(err, ERR_NET, "'%s': the server answers %d", shown, a->status);
     if (a->content_type != NULL && strncmp(a->content_type, "text/html", 9) == 0)
-        return err_set(err, ERR_NET, "'%s' is a web page, no model", shown);
+        return err_set(err, ERR_NET, "%s: a web page, no model", shown);
     out->size = a->status == 206 ? a->range_all : a->length;
     if (out->size < 0)
         return err_set(err, ERR_NET, "'%s': the server does not say its size", shown);

@@ -304,7 +304,7 @@ bool part_get(const struct part *p, size_t block, void *data, struct err *err)
     if (read_at(p->fd, data, part_block_len(p, block), part_block_start(p, block)))
         return true;
     if (errno == 0)
-        return err_set(err, ERR_IO, "'%s' was cut while in use", p->shown);
+        return err_set(err, ERR_IO, "%s: was cut while in use", p->shown);
     return err_set_errno(err, ERR_IO, errno, "cannot read '%s'", p->shown);
 }
 

@@ -142,7 +142,7 @@ static bool no_such_quant(const struct hub_listing *l, const struct pick_wish *w
 
             len += n > 0 ? (size_t)n : 0;
         }
-    return err_set(err, ERR_MODEL, "'%s' has no %s; it has %s", wish->repo, wish->quant,
+    return err_set(err, ERR_MODEL, "%s: has no %s; it has %s", wish->repo, wish->quant,
                    names[0] != '\0' ? names : "no GGUF file");
 }
 
@@ -228,7 +228,7 @@ static bool pick_named(const struct hub_listing *l, const struct pick_wish *wish
 {
     if (pick_is_refused(wish->file))
         return err_set(err, ERR_MODEL,
-                       "'%s' is refused: files of its kind can run code when opened; "
+                       "%s: refused: files of its kind can run code when opened; "
                        "hadal reads .gguf and .safetensors",
                        wish->file);
     for (size_t i = 0; i < l->n; i++)
@@ -239,7 +239,7 @@ static bool pick_named(const struct hub_listing *l, const struct pick_wish *wish
             add_index(out, l, i);
             return true;
         }
-    return err_set(err, ERR_MODEL, "'%s' has no file '%s'", wish->repo, wish->file);
+    return err_set(err, ERR_MODEL, "%s: has no file '%s'", wish->repo, wish->file);
 }
 
 static bool pick_glob(const struct hub_listing *l, const struct pick_wish *wish,
@@ -263,7 +263,7 @@ static bool pick_glob(const struct hub_listing *l, const struct pick_wish *wish,
         return true;
     if (refused != NULL)
         return err_set(err, ERR_MODEL,
-                       "'%s' is refused: files of its kind can run code when opened",
+                       "%s: refused: files of its kind can run code when opened",
                        refused);
     return err_set(err, ERR_MODEL, "no file of '%s' matches '%s'", wish->repo,
                    wish->include);
@@ -316,13 +316,11 @@ static bool pick_folder(const struct hub_listing *l, const struct pick_wish *wis
     if (!has_file(l, ".safetensors") || !has_file(l, "config.json")) {
         for (size_t i = 0; i < l->n; i++)
             if (pick_is_refused(l->entry[i].name))
-                return err_set(
-                    err, ERR_MODEL,
-                    "'%s' has neither GGUF nor safetensors; '%s' is refused: "
-                    "files of its kind can run code when opened",
-                    wish->repo, l->entry[i].name);
-        return err_set(err, ERR_MODEL, "'%s' has neither GGUF nor safetensors",
-                       wish->repo);
+                return err_set(err, ERR_MODEL,
+                               "%s: neither GGUF nor safetensors; '%s' is refused: "
+                               "files of its kind can run code when opened",
+                               wish->repo, l->entry[i].name);
+        return err_set(err, ERR_MODEL, "%s: neither GGUF nor safetensors", wish->repo);
     }
     for (size_t i = 0; i < l->n; i++)
         if (is_of_folder(l, l->entry[i].name) && !pick_is_refused(l->entry[i].name))

@@ -73,7 +73,7 @@ static bool split_name(struct pull *p, const char *name, struct err *err)
     if (repo == NULL || !hub_is_plain(name, (size_t)(slash - name)) ||
         !hub_is_plain(repo, len))
         return err_set(err, ERR_USAGE,
-                       "'%s' is no name of a model; it is org/repo, org/repo:QUANT, "
+                       "%s: no name of a model; it is org/repo, org/repo:QUANT, "
                        "org/repo/file.gguf or an https:// address",
                        name);
     p->repo = mem_dup_n(name, (size_t)(repo - name) + len);
@@ -82,9 +82,9 @@ static bool split_name(struct pull *p, const char *name, struct err *err)
     if (repo[len] == '/')
         p->file = mem_dup(repo + len + 1);
     if (p->quant != NULL && !hub_is_plain(p->quant, strlen(p->quant)))
-        return err_set(err, ERR_USAGE, "'%s' is no quantisation", p->quant);
+        return err_set(err, ERR_USAGE, "%s: no quantisation", p->quant);
     if (p->file != NULL && !hub_api_is_plain_path(p->file))
-        return err_set(err, ERR_USAGE, "'%s' is no plain file name", p->file);
+        return err_set(err, ERR_USAGE, "%s: no plain file name", p->file);
     return true;
 }
 
@@ -129,7 +129,7 @@ static bool read_name(struct pull *p, struct err *err)
 
     p->revision = mem_dup(p->opt->revision != NULL ? p->opt->revision : "main");
     if (!hub_api_is_plain_path(p->revision))
-        return err_set(err, ERR_USAGE, "'%s' is no revision", p->revision);
+        return err_set(err, ERR_USAGE, "%s: no revision", p->revision);
     if (strncmp(name, "hf.co/", 6) == 0)
         name += 6;
     if (strstr(name, "://") == NULL)
@@ -434,7 +434,7 @@ static bool split_address(const char *url, char **folder, char **name, struct er
     }
     if (!ok)
         err_set(err, ERR_MODEL,
-                "'%s' does not name a .gguf file; no other file is fetched by address",
+                "%s: not the name of a .gguf file; no other file is fetched by address",
                 shown);
     free(shown);
     return ok;
@@ -578,7 +578,7 @@ static bool pull_offline(const struct pull_options *opt, char **path, struct err
 {
     *path = hub_is_name(opt->name) ? hub_find(opt->name, NULL) : NULL;
     return *path != NULL ||
-           err_set(err, ERR_NET, "'%s' is not in the cache, and $HF_HUB_OFFLINE is set",
+           err_set(err, ERR_NET, "%s: not in the cache, and $HF_HUB_OFFLINE is set",
                    opt->name);
 }
 

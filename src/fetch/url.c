@@ -87,10 +87,10 @@ static bool check_parsed(const struct url *u, const char *text, bool allow_http,
     shown = url_shown(text);
     if (strcasecmp(u->scheme, "http") == 0)
         err_set(err, ERR_NET,
-                "'%s' is not encrypted: https is asked for (--insecure-http allows it)",
+                "%s: not encrypted: https is asked for (--insecure-http allows it)",
                 shown);
     else
-        err_set(err, ERR_NET, "'%s' is no https address", shown);
+        err_set(err, ERR_NET, "%s: no https address", shown);
     free(shown);
     return false;
 }
@@ -101,7 +101,7 @@ bool url_check(const char *url, bool allow_http, struct err *err)
     bool ok;
 
     if (!parse(url, &u))
-        return err_set(err, ERR_NET, "'%.200s' is no valid address", url);
+        return err_set(err, ERR_NET, "%.200s: no valid address", url);
     ok = check_parsed(&u, url, allow_http, err);
     url_release(&u);
     return ok;

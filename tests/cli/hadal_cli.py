@@ -111,6 +111,7 @@ class Home:
         equal(r.code, code, f"{args}: {r}")
         equal(len(r.lines), 1, f"{args}: lines on standard error {r.lines}")
         check(r.lines[0].startswith("hadal: "), f"{args}: {r.lines[0]}")
+        check(": " in r.lines[0][len("hadal: "):], f"{args}: no WHAT: WHY in {r.lines[0]}")
         check(not r.lines[0].endswith("."), f"{args}: {r.lines[0]}")
         equal(r.out, b"", f"{args}: standard output")
         if names is not None:
