@@ -152,14 +152,34 @@ static bool look_at(const char *path, bool *is_database, struct err *err)
     return true;
 }
 
+/* A NUL in a string, which the JSON layer refuses, becomes U+FFFD: what hadal exported
+ * itself may hold one, since a model can say it, and the rest must come in. */
+static void replace_nul_escapes(struct buf *text)
+{
+    static const char nul[] = "\\u0000";
+    static const char instead[] = "\\ufffd";
+    const size_t len = sizeof(nul) - 1;
+
+    for (size_t at = 0; at + len <= text->len; at++) {
+        if (text->data[at] != '\\')
+            continue;
+        if (memcmp(text->data + at, nul, len) == 0)
+            memcpy(text->data + at, instead, len);
+        at++; /* over what is escaped */
+    }
+}
+
 static bool import_text_file(struct import *im, struct err *err)
 {
     struct buf text;
     bool ok;
 
     buf_init(&text, FILE_MAX_BYTES);
-    ok = file_read(im->path, ERR_IO, &text, err) &&
-         import_json(im, buf_text(&text), text.len, err);
+    ok = file_read(im->path, ERR_IO, &text, err);
+    if (ok) {
+        replace_nul_escapes(&text);
+        ok = import_json(im, buf_text(&text), text.len, err);
+    }
     buf_release(&text);
     return ok;
 }

@@ -228,6 +228,11 @@ def import_foreign(folder):
           f"the current branch: {chat}")
     check(chat["created"] == "2023-11-14T22:13:20Z" and chat["model"] == "gpt-x", f"{chat}")
 
+    give('[{"messages":[{"role":"user","content":"before\\u0000after \\\\u0000"}]}]')
+    session = data("search", "before", db=db)[0]["session"]
+    check(data("log", session, db=db)["messages"][0]["content"] ==
+          "before\ufffdafter \\u0000", "a NUL in a string becomes U+FFFD")
+
     give({"messages": [{"role": "developer", "content": "be brief"},
                        {"role": "user", "content": [{"type": "text", "text": "openai"}]},
                        {"role": "tool", "content": "left out"},
