@@ -27,11 +27,14 @@ enum {
 
 struct http {
     CURLM *multi;
+    struct http_call *calls; /* all that are open */
     struct http_settings settings;
 };
 
 struct http_call {
     struct http *http;
+    struct http_call *next; /* in http->calls */
+    bool taken;             /* by http_take_ended, or waited for by http_fetch */
     CURL *easy;
     struct curl_slist *headers;
     struct http_answer answer;
@@ -389,6 +392,8 @@ struct http_call *http_start(struct http *h, const struct http_request *request,
     struct http_call *call = mem_zalloc(sizeof(*call));
 
     call->http = h;
+    call->next = h->calls;
+    h->calls = call;
     call->sink = request->sink;
     call->ctx = request->ctx;
     answer_init(&call->answer);
@@ -436,7 +441,7 @@ void http_idle(struct http *h, int timeout_ms)
     (void)poll(&wake, 1, timeout_ms); /* a negative fd is left out */
 }
 
-struct http_call *http_take_ended(struct http *h)
+static void note_ended(struct http *h)
 {
     CURLMsg *msg;
     int left;
@@ -449,8 +454,17 @@ struct http_call *http_take_ended(struct http *h)
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
         call->ended = true;
         call->result = msg->data.result;
-        return call;
     }
+}
+
+struct http_call *http_take_ended(struct http *h)
+{
+    note_ended(h);
+    for (struct http_call *call = h->calls; call != NULL; call = call->next)
+        if (call->ended && !call->taken) {
+            call->taken = true;
+            return call;
+        }
     return NULL;
 }
 
@@ -483,8 +497,13 @@ bool http_result(const struct http_call *call, struct err *err)
 
 void http_end(struct http_call *call)
 {
+    struct http_call **link;
+
     if (call == NULL)
         return;
+    for (link = &call->http->calls; *link != call;)
+        link = &(*link)->next;
+    *link = call->next;
     if (call->easy != NULL) {
         curl_multi_remove_handle(call->http->multi, call->easy);
         curl_easy_cleanup(call->easy);
@@ -533,10 +552,11 @@ bool http_fetch(struct http *h, const struct http_request *request,
         r.ctx = body;
     }
     call = http_start(h, &r, err);
+    if (call != NULL)
+        call->taken = true;
     while (call != NULL && ok && !call->ended) {
         ok = http_wait(h, 1000, err);
-        if (ok)
-            http_take_ended(h);
+        note_ended(h);
         if (ok && !call->ended && h->settings.may_go_on != NULL)
             ok = h->settings.may_go_on(err);
     }

@@ -76,7 +76,7 @@ void *http_context(const struct http_call *call); /* the request's ctx */
 bool http_result(const struct http_call *call, struct err *err) MUST_USE;
 void http_end(struct http_call *call); /* ended or not; accepts NULL */
 
-/* One request, to its end, while no other call is open. The body goes to *body (bounded
+/* One request, to its end; other calls go on meanwhile. The body goes to *body (bounded
  * by its maximum), which may be NULL. The answer is the caller's to release. */
 bool http_fetch(struct http *h, const struct http_request *request,
                 struct http_answer *answer, struct buf *body, struct err *err) MUST_USE;

@@ -391,7 +391,6 @@ static bool relocate(struct run *r, struct err *err)
     struct transfer_source now = {0};
     bool same;
 
-    end_all_calls(r);
     if (!r->opt->locate(r->opt->ctx, &now, err)) {
         transfer_source_release(&now);
         return false;
