@@ -32,13 +32,12 @@ static const char welcome_built_in[] =
     "Welcome to hadal.\n"
     "\n"
     "hadal-mini is built in: a small model that answers questions about this program. "
-    "It "
-    "runs on this machine; nothing you write leaves it.\n"
+    "It runs on this machine; nothing you write leaves it.\n"
     "\n"
     "Type a message and press Enter. F1 shows the keys, F2 your sessions, F3 searches "
     "them, ^D leaves.\n"
     "\n"
-    "To chat with a larger model, give its file: hadal -m MODEL.gguf";
+    "For a larger model: hadal pull ORG/REPO, or hadal -m MODEL.gguf";
 
 static const char welcome_other[] =
     "\n"
