@@ -139,9 +139,10 @@ def finish(process):
 
 def main():
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    # A job in the background of a script inherits SIGINT ignored; programs started here
-    # get it as a terminal's would, since a handler of ours is reset by exec.
+    # A job in the background of a script inherits SIGINT ignored, one under nohup SIGHUP;
+    # programs started here get them as from a terminal.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     module = sys.modules["__main__"]
     cases = [f for n, f in inspect.getmembers(module, inspect.isfunction)
              if n.startswith("test_") and (len(sys.argv) < 2 or n in sys.argv[1:])]

@@ -574,7 +574,7 @@ def test_loopback_http(h):
 def test_name_like_loopback(h):
     """A name that begins like an address of this machine is somebody else's."""
     h.env["HF_ENDPOINT"] = "http://127.hub.invalid"
-    h.fails(4, "pull", "org/repo", names="is not encrypted")
+    h.fails(4, "pull", "org/repo", names="not encrypted")
 
 
 def test_offline_and_nowhere(h):

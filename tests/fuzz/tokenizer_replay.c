@@ -36,9 +36,10 @@ static void run_mutations(const char *data, size_t size, uint64_t seed)
         while (n-- > 0) {
             size_t at = next(&state) % (cut < HEAD_BYTES ? cut : HEAD_BYTES);
 
-            copy[at] = next(&state) % 2 == 0
-                           ? (uint8_t)next(&state)
-                           : (uint8_t)(copy[at] ^ 1U << next(&state) % 8);
+            if (next(&state) % 2 == 0)
+                copy[at] = (uint8_t)next(&state);
+            else
+                copy[at] = (uint8_t)(copy[at] ^ 1U << next(&state) % 8);
         }
         LLVMFuzzerTestOneInput(copy, cut);
         free(copy);
