@@ -69,7 +69,7 @@ void file_map_close(struct file_map *map)
 
 bool file_read_fd(int fd, const char *what, struct buf *out, struct err *err)
 {
-    char chunk[65536];
+    char chunk[16384]; /* small stacks exist: ulimit -s 64 */
 
     for (;;) {
         ssize_t n = read(fd, chunk, sizeof(chunk));
