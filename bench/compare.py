@@ -48,7 +48,7 @@ def ik(a, path):
     out = run([a.ik, "-m", path, "-p", str(a.p), *gp, "-t", str(a.threads), "-r", "1", "-ngl", "0",
                "-mla", "3", "-fa", "1", "-fmoe", "1", "-o", "json"])
     rates = {}
-    for t in json.loads(out[out.index("["):out.rindex("]") + 1]):
+    for t in json.loads(re.search(r"\[\s*\{.*\}\s*\]", out, re.S).group(0)):
         rates["prefill" if t["n_gen"] == 0 else "decode"] = t["avg_ts"]
     return rates
 
