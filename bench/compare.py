@@ -47,8 +47,10 @@ def ik(a, path):
     gp = ["-gp", "%d,%d" % (a.d, a.n)] if a.d else ["-n", str(a.n)]
     out = run([a.ik, "-m", path, "-p", str(a.p), *gp, "-t", str(a.threads), "-r", "1", "-ngl", "0",
                "-mla", "3", "-fa", "1", "-fmoe", "1", "-o", "json"])
+    # It prints warnings in the middle of its JSON.
+    out = "\n".join(line for line in out.splitlines() if not line.startswith("WARNING"))
     rates = {}
-    for t in json.loads(re.search(r"\[\s*\{.*\}\s*\]", out, re.S).group(0)):
+    for t in json.loads(out[out.index("["):out.rindex("]") + 1]):
         rates["prefill" if t["n_gen"] == 0 else "decode"] = t["avg_ts"]
     return rates
 
