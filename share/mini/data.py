@@ -526,7 +526,7 @@ class Maker:
         return self.case(q.replace("$", v)) + r.choice(["", "", ".", "!"]), a, "told"
 
     def case(self, q):
-        return q[0].upper() + q[1:] if self.rng.random() < 0.5 else q
+        return q[:1].upper() + q[1:] if self.rng.random() < 0.5 else q
 
     def recall(self, facts):
         r = self.rng

@@ -160,6 +160,16 @@ size_t utf8_incomplete_tail(const char *text, size_t len)
     return 0;
 }
 
+/* What a stream holds back: beginnings, and two bytes of a surrogate, which end with
+ * their third byte, as in the reference tokenizers' decoder (Python's incremental one).
+ */
+static size_t stream_tail(const char *text, size_t len)
+{
+    if (len >= 2 && text[len - 2] == '\xED' && ((unsigned char)text[len - 1] >> 5) == 5)
+        return 2;
+    return utf8_incomplete_tail(text, len);
+}
+
 void utf8_stream_add(struct utf8_stream *s, const char *bytes, size_t len,
                      struct buf *out)
 {
@@ -169,7 +179,7 @@ void utf8_stream_add(struct utf8_stream *s, const char *bytes, size_t len,
     while (s->n_held > 0 && len > 0) {
         s->held[s->n_held++] = *bytes++;
         len--;
-        tail = utf8_incomplete_tail(s->held, s->n_held);
+        tail = stream_tail(s->held, s->n_held);
         if (tail == s->n_held)
             continue;
         utf8_repair(out, s->held, s->n_held - tail);
@@ -178,7 +188,7 @@ void utf8_stream_add(struct utf8_stream *s, const char *bytes, size_t len,
     }
     if (len == 0)
         return;
-    tail = utf8_incomplete_tail(bytes, len);
+    tail = stream_tail(bytes, len);
     utf8_repair(out, bytes, len - tail);
     memcpy(s->held, bytes + len - tail, tail);
     s->n_held = tail;
@@ -186,7 +196,6 @@ void utf8_stream_add(struct utf8_stream *s, const char *bytes, size_t len,
 
 void utf8_stream_end(struct utf8_stream *s, struct buf *out)
 {
-    if (s->n_held > 0)
-        add_replacement(out);
+    utf8_repair(out, s->held, s->n_held);
     s->n_held = 0;
 }

@@ -37,7 +37,7 @@ struct utf8_stream {
 };
 
 /* Appends what can be shown now: complete characters, U+FFFD for what can no longer
- * become one. Keeps up to 3 bytes back. */
+ * become one (a surrogate: at its third byte). Keeps up to 3 bytes back. */
 void utf8_stream_add(struct utf8_stream *s, const char *bytes, size_t len,
                      struct buf *out);
 /* End of the stream: a held-back beginning becomes U+FFFD. */
