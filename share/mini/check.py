@@ -16,11 +16,11 @@ def unreal(text):
     """The commands, options, keys and variables in an answer that do not exist."""
     bad = []
     for m in re.finditer(r"(?<![\w-])--[a-z][a-z-]*", text):
-        if m.group(0) not in NAMES["options"]:
+        if m.group(0) not in NAMES["options"] + NAMES["later"]:
             bad.append(m.group(0))
     for span in re.findall(r"`([^`\n]+)`", text):
         for m in re.finditer(r"\bhadal ([a-z]+)", span):
-            if m.group(1) not in NAMES["commands"]:
+            if m.group(1) not in NAMES["commands"] + NAMES["later"]:
                 bad.append(m.group(0))
         for m in re.finditer(r"(?<=[\s`])-[a-zA-Z]\b|^-[a-zA-Z]\b", span):
             if m.group(0) not in NAMES["short"]:
@@ -31,6 +31,12 @@ def unreal(text):
     for m in re.finditer(r"\b(?:Ctrl|Control)[-+ ](\w)\b", text, re.I):
         if "^" + m.group(1).upper() not in NAMES["keys"]:
             bad.append(m.group(0))
+    for m in re.finditer(r"\b(?:Alt|Shift)-(?:[A-Z][a-z]+|\w)\b", text):
+        if m.group(0) not in NAMES["keys"]:
+            bad.append(m.group(0))
+    for m in re.finditer(r"`(/[a-z]+)", text):
+        if m.group(1) not in NAMES["slash"]:
+            bad.append(m.group(1))
     for m in re.finditer(r"\b[A-Z]+(?:_[A-Z]+)+\b", text):
         if m.group(0) not in NAMES["variables"]:
             bad.append(m.group(0))

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Conversations for hadal-mini, made from the guide files.
 
-Owns the reading of guide.*.txt and offtopic.en.txt, the making of questions
-(templates, synonyms, slips of the keyboard, courtesies) and of whole
-conversations with things to be remembered.  The same seed gives the same
+Owns the reading of guide.*.txt, offtopic.en.txt and phrases.*.txt, the making of
+questions (templates, synonyms, slips of the keyboard, courtesies) and of whole
+conversations with things to be remembered (facts.py).  The same seed gives the same
 conversations.  No question of eval/ ever comes out of here: `Maker` is given
 their normal forms and throws such a draw away.
 
     python data.py 5          print five conversations
 """
-import json
 import random
 import re
 import sys
 from pathlib import Path
 
+from facts import Facts
+
 HERE = Path(__file__).resolve().parent
 GUIDES = ("guide.en.txt", "offtopic.en.txt", "guide.zh.txt")
+PHRASES = ("phrases.en.txt", "phrases.zh.txt")
 
 # ---------------------------------------------------------------- templates
 
@@ -97,8 +99,8 @@ KEY = """what does {|the }$ {|key }do | $ | {what is|what's} {|the }$ {|key }for
 VARIABLE = """{what is|what's|explain|tell me about|what about} {|the variable |the environment variable }$ | $ | what {does|is} $ {do|mean|for} | how {do I|to} {use|set} $ | what is {|the variable }$ {for|good for} | {when|why} {would|should} I set $ | the variable $ | does hadal {read|use|know} $ | meaning of $"""
 EXIT = """{what does|what is|what's|explain|why|meaning of|what about} {exit|return|error|status} {code|status} $ {|mean} | exit code $ | {exit|return|error} code $ | {it|hadal|the program|hadal run|my script|the command} {exited|ended|returned|failed|finished|stopped|quit} with {|code |status |exit code }$ | error $ | code $ | exit status $ | why {did|do} I get {exit code|code|error} $ | {I got|I get|got} {exit code|error|code|status} $ | the exit code {was|is} $ | what does {an exit code of|code|status} $ mean | {and|what about} $ as exit code | exit $ | what does it mean when it exits with $"""
 MEMORY = """I have $ {GB|gb|gigabytes|gigs|GB of RAM|GB of memory|gb ram|GB RAM|gigabytes of memory|G|gb of ram} | {which|what} model {fits|for|suits|can I run with|should I take with|runs in|do you suggest for|is good for|runs well with} $ {GB|gb|gigabytes|GB of RAM|GB of memory|gb ram|gigs of RAM} | {my|this|the} {machine|computer|laptop|pc|server|notebook} has $ {GB|gb|gigabytes|GB of RAM|GB of memory|gb ram|gigs} {|of memory} | $ {GB|gb|gigabytes|gigs|GB of RAM|gb ram|GB memory} | {it|I} has $ GB | {recommend|suggest|find me|I need} a model for $ {GB|gb|gigabytes} {|of memory|of RAM} | I've got $ {gigs|GB|gb} of {RAM|memory} | with $ {GB|gb}, {which model|what should I take|what can I run} | {$|only $|about $} {GB|gb} {|of memory|of RAM}, {which model|what fits|what do you suggest|what can I run} | a model for {a machine with|} $ GB {|of memory} | {$ GB|$ gb} machine | best model for $ GB | what can I run {with|on} $ {GB|gb|gigabytes} | is $ GB enough"""
-FAKE_COMMANDS = """serve chat start install update upgrade train config login logout init new delete open talk ask ps stop cp push create download get models history sessions keys version embed finetune watch sync status info edit convert build server api web gui plugin theme backup restore clean gc dedupe verify replay stats tag rename fork diff tree undo frobnicate pause resume translate summarize describe image voice speak agent connect tune merge split shell exec repl eval prompt complete sleep remember forget find grep cat copy move remove fetch add drop kill reload reset setup self-update register whoami""".split()
-FAKE_OPTIONS = """--fast --gpu --model-path --port --host --api-key --interactive --config --language --output --no-cache --cache --batch-size --max-len --beam --prompt --history --save --load --name --user --token --safe --force --recursive --yes --debug --log-level --rope --lora --mlock --numa --ngl --gpu-layers --typical --mirostat --presence-penalty --frequency-penalty --echo --template --persona --speed --turbo --cores --memory --retry --proxy --no-color --markdown --html --web --plugin --image --voice --translate --quant --download --update --silent --pretty --lang --tools --agent --best-of --logprobs --n-predict --keep --draft --flash-attn --offline --online --cpu-only --half --fp16""".split()
+FAKE_COMMANDS = """serve chat start install update upgrade train config login logout init delete open talk ask ps stop cp push create download get models history sessions keys version embed finetune watch sync status info edit convert build server api web gui plugin theme backup restore clean dedupe replay stats tag rename fork diff tree undo frobnicate pause resume translate summarize describe image voice speak agent connect tune merge split shell exec repl eval prompt complete sleep remember forget find grep cat copy move remove fetch add drop kill reload reset setup self-update register whoami models-list reindex vacuum grade score benchmarking launch enable disable doctor2 cache""".split()
+FAKE_OPTIONS = """--fast --gpu --model-path --port --host --api-key --interactive --config --language --no-cache --cache --batch-size --max-len --beam --prompt --history --save --load --name --user --token --safe --force --recursive --yes --debug --log-level --rope --lora --mlock --numa --ngl --gpu-layers --typical --mirostat --presence-penalty --frequency-penalty --echo --template --persona --speed --turbo --cores --memory --retry --proxy --no-color --markdown --html --web --plugin --image --voice --translate --quant --download --update --silent --pretty --lang --tools --agent --best-of --logprobs --n-predict --keep --draft --flash-attn --offline --online --cpu-only --half --fp16 --gpus --vram --warm --cold --greedy --sample --chat --title --rename --delete --mirror --offload""".split()
 KEY_WORDS = "Enter|Return|Esc|Escape|PgUp|PgDn|Page Up|Page Down|Tab|Home|End|Insert|Delete"
 
 FILLERS = """ right now| on my laptop| for my work| again| quickly|, actually| somehow| by the way| today| here| then| exactly| on linux| please, I am new| from the terminal| easily| properly| for a friend| in my case| at all| on this computer| in general| myself| if possible| in short| step by step""".split("|")
@@ -185,12 +187,6 @@ SYSTEM = ["You are a helpful assistant.", "Answer briefly.", "You are hadal-mini
           "Answer in one sentence.", "You are a friendly guide to hadal.", "Respond politely.",
           "You are a helpful, honest assistant.", "Help the user.", "Use plain English."]
 
-NAMES = """Anna Ben Clara David Emma Felix Grace Henry Ida Jack Kate Leo Maria Nora Oliver Paul Rosa Sam Tom Ursula Victor Wendy Yusuf Zoe Alice Bob Carol Dan Eve Frank Gina Hugo Ivan Julia Kurt Lena Max Nina Otto Petra Quentin Ralf Sara Tim Uma Vera Will Xenia Yara Zack Ahmed Aisha Alejandro Amir Andrea Anton Arjun Astrid Beatrice Bjorn Carlos Chen Chiara Daniel Dimitri Elena Emil Erik Fatima Fiona Francesco Giulia Hans Hassan Helena Igor Ingrid Isabel Jamal Jan Jens Joao Jonas Jorge Karim Katya Kenji Kofi Laila Lars Liam Lin Lucia Luigi Magnus Marco Martin Mei Michael Miguel Mohammed Monica Natasha Nikolai Noah Olga Omar Pablo Pedro Priya Rafael Ravi Robert Sofia Stefan Sven Tanja Tariq Thomas Viktor Wei Yuki Zhang Lucy Peter Mary John James Linda Susan George Charlie Jane Mike Steve Laura Rachel Adam Eric Simon Philip Judith Roger""".split()
-ZH_NAMES = "小明 小红 李华 王伟 张敏 小李 老王 陈晨 刘洋 小芳 赵强 小雨 阿明 孙丽 周杰 小美 吴磊 小白 林涛 小王".split()
-CITIES = """Berlin Paris London Rome Madrid Vienna Oslo Prague Lisbon Warsaw Athens Tokyo Beijing Delhi Cairo Lagos Lima Boston Chicago Toronto Sydney Hamburg Milan Lyon Porto Krakow Dublin Zurich Geneva Munich Naples Seville Kyoto Osaka Shanghai Mumbai Nairobi Accra Quito Bogota Dallas Seattle Denver Helsinki Riga Tallinn Vilnius Budapest Sofia Tirana Ankara Izmir Tunis Leeds Bristol Turin Ghent""".split()
-COLOURS = "red blue green yellow black white orange purple pink brown grey violet turquoise beige gold silver".split()
-PETS = "dog cat rabbit hamster parrot horse turtle".split()
-JOBS = "teacher nurse driver baker engineer lawyer farmer painter student programmer doctor gardener musician plumber writer carpenter pilot designer chemist translator librarian cook".split()
 SYLL = "ba be bi bo bu da de di do fa fe fi ga go ka ke ki ko la le li lo lu ma me mi mo na ne ni no pa pe po ra re ri ro ru sa se si so ta te ti to va ve vi za ze zi zo sha chi tha wen lor mar tin dan bel kor zan xi qu yo ja jo hu ha".split()
 WORDS = "time year people way day man thing woman life child world school state family student group country problem hand part place case week company system question work government number night point home water room mother area money story fact month lot right study book eye job word business issue side kind head house service friend father power hour game line end member law car city community name president team minute idea kid body information back parent face others level office door health person art war history party result change morning reason research girl guy moment air teacher force education".split()
 
@@ -205,6 +201,7 @@ class Topic:
         self.name, self.zh = name, zh
         self.questions, self.answers, self.follows, self.special = [], [], {}, None
         self.plain = []
+        self.human = []             # whole phrasings, as people wrote them
         self.numbers = None
 
 
@@ -216,6 +213,8 @@ class Guide:
         self.topics = {}
         for name in GUIDES:
             self.read(HERE / name)
+        for name in PHRASES:
+            self.read_phrases(HERE / name)
         g = self.grammar
         for t in self.topics.values():
             t.weights = [min(g.count(g.tree(q)), 3000) ** 0.5 for q in t.questions]
@@ -240,6 +239,15 @@ class Guide:
                 self.topics[topic.name] = topic
             else:
                 self.entry(topic, line[0], line[2:])
+
+    def read_phrases(self, path):
+        """`== topic`, then a phrasing a line, each as likely as another."""
+        topic = None
+        for line in path.read_text("utf-8").splitlines():
+            if line.startswith("== "):
+                topic = self.topics[line[3:].strip()]
+            elif line.strip() and not line.startswith("#"):
+                topic.human.append(line.strip())
 
     def entry(self, topic, kind, rest):
         g = self.grammar
@@ -299,6 +307,7 @@ class Maker:
         if core:
             self.en = [n for n in self.en if n in CORE or n.startswith(("off.", "fit."))]
             self.zh = [n for n in self.zh if n in CORE]
+        self.facts = Facts(self.rng, self.guide.grammar)
         self.followers = {}
         for n in self.en:
             for before in t[n].follows:
@@ -362,12 +371,21 @@ class Maker:
 
     def question(self, topic, text=None):
         """-> (text, the slots it fills); text: a follow-up's template."""
+        while True:                                  # some templates may come out empty
+            q, gb = self.draw_question(topic, text)
+            if q:
+                return q, gb
+
+    def draw_question(self, topic, text):
         r, g, gb = self.rng, self.guide.grammar, None
-        if text is None and topic.plain and r.random() < 0.2:
+        human = text is None and topic.human and r.random() < 0.5
+        if human:
+            q = g.draw(r, g.tree(r.choice(topic.human)))
+        elif text is None and topic.plain and r.random() < 0.2:
             q = r.choice(topic.plain)
-            q = q if r.random() < 0.6 else q.rstrip("?!")
+            q = q if r.random() < 0.6 else q.rstrip("?!") or q
             return (q if r.random() < 0.6 else self.case(q)), None
-        if text is None and topic.special:
+        elif text is None and topic.special:
             if topic.special == "p":
                 return self.paste(), None
             if topic.special == "n":
@@ -377,21 +395,39 @@ class Maker:
             q = g.draw(r, g.tree(text or r.choices(topic.questions, topic.weights)[0]))
         if "$gb" in q:
             gb = r.choice(topic.numbers)
-            q = q.replace("$gb", gb)
+            q = q.replace("{$gb}", gb).replace("$gb", gb)
         while "#" in q and topic.name.endswith(("math", "now", "play", ".off")):
             q = q.replace("#", self.number(), 1)
         q = re.sub(r"\s+", " ", q).strip()
-        return (q if topic.zh else self.dirty(q, topic, text is not None)), gb
+        if not q:
+            return "", None
+        return (self.dirty_zh(q) if topic.zh else self.dirty(q, topic, text is not None, human)), gb
 
-    def dirty(self, q, topic, follow):
+    def dirty_zh(self, q):
+        r, x = self.rng, self.rng.random()
+        if len(q) > 4:
+            if x < 0.1:
+                q = r.choice(["请问", "请问一下，", "你好，", "那", "那么", "想问一下，", "问一下，", "麻烦问下，", "对了，", "另外，", "再问一下，", "好的，"]) + q
+            elif x < 0.14 and "\u4e00" <= q[-1] <= "\u9fff":
+                q += r.choice(["，谢谢", "啊", "呀", "，请告诉我", "呢"])
+            elif x < 0.18:
+                i = r.randrange(len(q) - 1)
+                q = q[:i] + q[i + 1:]
+        if q[-1] in "？?。！" and r.random() < 0.5:
+            q = q[:-1] if r.random() < 0.6 or q[-1] not in "？?" else q[:-1] + r.choice("？?")
+        elif r.random() < 0.25:
+            q += r.choice("？?。")
+        return q
+
+    def dirty(self, q, topic, follow, human=False):
         r = self.rng
         social = topic.name in SOCIAL
-        if r.random() < 0.4 and topic.special is None:
+        if r.random() < (0.15 if human else 0.4) and topic.special is None:
             fixed = self.real_commands if re.search(r"hadal|command|help|usage|purpose|meaning", q) else ()
             q = " ".join(r.choice(SYNONYM[w.lower()]) if w.lower() in SYNONYM and w.lower() not in fixed and r.random() < 0.25 else w
                          for w in q.split(" "))
         words = q.split(" ")
-        if not social and not follow and topic.special is None and len(words) > 3:
+        if not social and not follow and topic.special is None and len(words) > 3 and (not human or r.random() < 0.25):
             q = " ".join(self.shake(words))
         if not social and not follow and len(q) > 8 and r.random() < 0.12 and q[-1].isalnum():
             q += r.choice(FILLERS)
@@ -472,92 +508,21 @@ class Maker:
 
     # ---- what the user tells, to be remembered
 
-    def new_name(self):
+    def tell(self, told):
+        """-> (question, answer, label): something about the user, at times with a question."""
         r = self.rng
-        x = r.random()
-        if x < 0.45:
-            return r.choice(NAMES)
-        if x < 0.6:
-            return r.choice(NAMES).lower()
-        if x < 0.9:
-            return self.syllables(2, 4).capitalize()
-        return self.syllables(2, 3) if x < 0.96 else r.choice(NAMES) + " " + self.syllables(2, 3).capitalize()
-
-    def tell(self, facts):
-        """-> (question, answer) in which the user says something about herself."""
-        r = self.rng
-        kind = r.choices(["name", "city", "colour", "pet", "job"], [9, 1.5, 1.5, 1.5, 1.5])[0]
-        if kind == "name":
-            n = self.new_name()
-            again = "name" in facts
-            facts["name"] = n
-            hi = r.choice(["", "", "", "hi, ", "hello, ", "hey, ", "hi! ", "hello! ", "good morning, ", "hi there, ", "oh, "])
-            say = r.choice(["my name is $", "I'm $", "I am $", "call me $", "this is $", "$ here", "people call me $", "you can call me $",
-                            "the name is $", "I go by $", "they call me $", "it's $", "my name's $", "name's $", "im $", "please call me $",
-                            "I am called $", "my friends call me $", "just call me $", "i'm $ by the way", "my name is $", "my name is $",
-                            "remember my name: $", "remember that my name is $", "I'm $", "you may call me $", "my first name is $"])
-            q = (r.choice(["actually, ", "no, ", "sorry, ", ""]) if again else hi) + say.replace("$", n)
-            a = r.choice([f"Nice to meet you, {n}! What would you like to know about hadal?", f"Hello, {n}! Ask me anything about hadal."]) \
-                if not again else f"All right, {n}. I will remember that."
-            if r.random() < 0.25:
-                t = self.topic(self.en, lambda x: x != "off.paste" and x not in SOCIAL)
-                q2, gb = self.question(t)
-                if gb:
-                    facts["gb"] = gb
-                q, a = q + r.choice([". ", ", ", "! ", " and "]) + q2, f"Hello, {n}! " + self.answer(t, gb)
-                return self.case(q), a, t.name
-            return self.case(q) + r.choice(["", "", ".", "!"]), a, "told"
-        v = {"city": lambda: r.choice(CITIES) if r.random() < 0.7 else self.syllables(2, 3).capitalize(), "colour": lambda: r.choice(COLOURS),
-             "pet": lambda: r.choice(PETS), "job": lambda: r.choice(JOBS)}[kind]()
-        if kind == "city":
-            q = r.choice(["I live in $", "I'm from $", "I come from $", "I am from $", "my home is $", "my city is $", "I am living in $"])
-            a = f"Noted: {v} it is. What would you like to know about hadal?"
-        elif kind == "colour":
-            q = r.choice(["my favourite colour is $", "my favorite color is $", "the colour I like best is $", "my favourite color is $", "I like $ best of all colours"])
-            a = f"Noted: your favourite colour is {v}."
-        elif kind == "job":
-            q = r.choice(["I work as a $", "I am a $", "I'm a $", "my job is $", "by profession I am a $", "I earn my living as a $"])
-            a = f"Noted: {v}. What would you like to know about hadal?"
-        else:
-            facts["petname"] = n = self.new_name()
-            q = r.choice(["my $ is called &", "my $'s name is &", "I have a $ called &", "I have a $ named &", "my $ is named &"]).replace("&", n)
-            a = f"{n} is a good name for a {v}."
-        facts[kind] = v
-        return self.case(q.replace("$", v)) + r.choice(["", "", ".", "!"]), a, "told"
+        if r.random() < 0.8:
+            return *self.facts.tell(told), "told"
+        t = self.topic(self.en, lambda x: x != "off.paste" and x not in SOCIAL)
+        q, gb = self.question(t)
+        if gb:
+            told["gb"] = gb
+        name, hello = self.facts.tell_name(told)
+        joined = name + r.choice([". ", ", ", "! ", " and ", ". ", ": ", "\n"]) + q
+        return self.case(joined), f"{hello} {self.answer(t, gb, q)}", t.name
 
     def case(self, q):
         return q[:1].upper() + q[1:] if self.rng.random() < 0.5 else q
-
-    def recall(self, facts):
-        r = self.rng
-        kinds = ["name"] * 6 + ["city", "colour", "petname", "job"] + (["gb"] * 2 if "gb" in facts else [])
-        known = [k for k in kinds if k in facts]
-        kind = r.choice(known if known and r.random() < 0.8 else kinds)
-        v = facts.get(kind)
-        if kind == "name":
-            q = r.choice(["what's my name", "what is my name", "do you remember my name", "who am I", "what am I called", "say my name", "what did I say my name was",
-                          "tell me my name", "do you know who I am", "do you still know my name", "how am I called", "do you know my name", "what was my name",
-                          "can you tell me my name", "my name", "what's my name again", "have I told you my name", "remember my name", "and what's my name",
-                          "do you remember who I am", "what do you call me", "which name did I give you", "what name did I tell you", "so what is my name", "who am i again"])
-            a = r.choice([f"Your name is {v}.", f"You are {v}."]) if v else "You have not told me your name. What is it?"
-        elif kind == "city":
-            q = r.choice(["where do I live", "where am I from", "which city do I live in", "do you remember where I live", "what is my city", "where did I say I live", "where do I come from"])
-            a = f"You told me: {v}." if v else "You have not told me where you live."
-        elif kind == "colour":
-            q = r.choice(["what is my favourite colour", "what's my favorite color", "which colour do I like", "do you remember my favourite colour", "which color do I like best"])
-            a = f"Your favourite colour is {v}." if v else "You have not told me your favourite colour."
-        elif kind == "petname":
-            pet = facts.get("pet") or r.choice(PETS)
-            q = r.choice([f"what is my {pet} called", f"what's my {pet}'s name", f"how is my {pet} called", f"do you remember the name of my {pet}", f"what is the name of my {pet}"])
-            a = f"Your {pet} is called {v}." if v else f"You have not told me about a {pet}."
-        elif kind == "job":
-            q = r.choice(["what is my job", "what do I do for a living", "what's my profession", "what do I work as", "do you remember my job", "what did I say my job is"])
-            a = f"You told me: {v}." if v else "You have not told me what you do."
-        else:
-            q = r.choice(["how much memory do I have", "how much memory did I say I have", "how much RAM did I tell you", "do you remember my memory size", "how many GB did I say"])
-            a = f"You said {v} GB."
-        q = self.typo(q) if r.random() < 0.06 else q
-        return self.case(q) + r.choice(["?", "?", ""]), a
 
     # ---- conversations
 
@@ -565,16 +530,14 @@ class Maker:
         pool = [n for n in names_ if keep(n)]
         return self.guide.topics[self.rng.choices(pool, [self.weight[n] for n in pool])[0]]
 
-    def zh_turn(self, facts):
+    def zh_turn(self, told):
         r, x = self.rng, self.rng.random()
-        if x < 0.12:
+        if x < (0.06 if "name" in told else 0.12):
             self.label = "told"
-            n = facts["name"] = r.choice(ZH_NAMES) if r.random() < 0.6 else self.new_name()
-            return r.choice(["我叫$", "我是$", "我的名字是$", "你好，我叫$", "叫我$吧", "大家叫我$", "我的名字叫$"]).replace("$", n), f"你好，{n}！想了解 hadal 的什么？"
-        if x < (0.3 if "name" in facts else 0.15):
+            return self.facts.tell_zh(told)
+        if x < (0.3 if told else 0.15):
             self.label = "recalled"
-            q = r.choice(["我叫什么", "我叫什么名字", "你记得我的名字吗", "我是谁", "我的名字是什么", "还记得我叫什么吗"]) + r.choice(["？", "?", ""])
-            return q, (f"你叫{facts['name']}。" if "name" in facts else "你还没有告诉我你的名字。")
+            return self.facts.recall_zh(told)
         t = self.topic(self.zh)
         self.label = t.name
         q, gb = self.question(t)
@@ -584,22 +547,26 @@ class Maker:
         r, t = self.rng, self.guide.topics
         facts, last = state["facts"], state["last"]
         x = r.random()
-        if x < (0.06 if "name" in facts else 0.13):
+        plan = state["plan"].pop(0) if state["plan"] else None
+        if plan == "tell" or plan is None and x < (0.04 if "name" in facts else 0.09):
             q, a, state["last"] = self.tell(facts)
             self.label = state["last"]
             return q, a
-        if x < (0.28 if facts else 0.15):
+        if plan in ("recall", "once") or plan is None and x < (0.18 if facts else 0.11):
             state["last"] = self.label = "recalled"
-            return self.recall(facts)
-        if state["asked"] and x > 0.92 and len(state["asked"]) < 70 and "\n" not in state["asked"]:
+            return self.facts.at_once() if plan == "once" else self.facts.recall(facts)
+        if plan is None and state["asked"] and x > 0.94 and len(state["asked"]) < 70 and "\n" not in state["asked"]:
             state["last"], self.label = "recalled", "asked"
             return self.case(r.choice(["what did I just ask", "what was my last question", "what did I ask you", "repeat my question", "what was my question",
                                        "which question did I just ask", "do you remember my last question"])) + r.choice(["?", ""]), f'You asked: "{state["asked"]}"'
-        if r.random() < 0.12:
+        if plan is None and r.random() < 0.08:
             state["last"] = self.label = "asked"
-            text = " ".join(r.choice([lambda: r.choice(WORDS), self.syllables, self.new_name, self.number])() for _ in range(r.randint(1, 5)))
+            text = " ".join(r.choice([lambda: r.choice(WORDS), self.syllables, self.facts.name, self.number])() for _ in range(r.randint(1, 5)))
             return self.case(r.choice(["repeat after me: ", "repeat: ", "please repeat: ", "say after me: ", "echo ", "repeat this: ", "repeat the words "]) + text), f'"{text}"'
-        if last in self.followers and r.random() < 0.45:
+        if plan == "greet":
+            n = r.choice(["greet", "greet", "howareyou", "bye", "thanks"])
+            q, gb = self.question(t[n])
+        elif last in self.followers and r.random() < 0.45:
             n = r.choice(self.followers[last])
             q, gb = self.question(t[n], r.choice(t[n].follows[last]))
         elif last in ("pull.fit", "pull.how") and r.random() < 0.5:
@@ -621,19 +588,41 @@ class Maker:
             a = f"Hello again, {facts['name']}! What would you like to know about hadal?"
         return q, a
 
+    def plan(self):
+        """The turns of a conversation in which something is told and asked for later."""
+        r = self.rng
+        if r.random() < 0.14:
+            return ["once"]
+        out = [x for x, p in (("greet", 0.2), ("recall", 0.1)) if r.random() < p] + ["tell"]
+        for _ in range(r.choices([1, 2, 3], [75, 20, 5])[0]):
+            out += ["ask"] * r.choices([0, 1, 2, 3], [45, 30, 18, 7])[0] + ["recall"]
+            if r.random() < 0.25:
+                out += [r.choice(["tell", "greet", "recall"]), "recall"]
+        return out
+
     def conversation(self):
         return self.labelled()[0]
 
     def labelled(self):
         """-> (turns, the topic of each answer)"""
+        while True:
+            turns, labels = self.draw_conversation()
+            if labels:
+                return turns, labels
+
+    def draw_conversation(self):
         r, labels = self.rng, []
         zh = r.random() < 0.13
         n = r.choices([1, 2, 3, 4, 5, 6, 8, 12], [48, 17, 19, 6, 4, 3, 2, 1])[0]
-        state = {"facts": {}, "last": None, "asked": None}
+        plan = [] if zh or r.random() > MEMORY_SHARE else self.plan()
+        n = len(plan) or n
+        state = {"facts": {}, "last": None, "asked": None, "plan": plan}
         turns = [("system", r.choice(SYSTEM))] if r.random() < 0.05 else []
         while n:
             q, a = self.zh_turn(state["facts"]) if zh else self.turn(state)
             if normal(q) in self.banned:
+                if plan:
+                    break                                # what is told next may hang on it
                 continue
             state["asked"] = q
             turns += [("user", q), ("assistant", a)]
@@ -642,6 +631,7 @@ class Maker:
         return turns, labels
 
 
+MEMORY_SHARE = 0.17          # of the conversations follow a plan of telling and recalling
 CORE = set("""greet howareyou thanks praise ok bye who human notother can help whathadal commands keys key.quit key.stop key.enter
 key.newline pull.how pull.fit list search resume run pipe history.where offline export settings exit.all doctor unknown.command
 zh.greet zh.who zh.can zh.quit zh.pull zh.thanks zh.off zh.keys zh.commands""".split())
