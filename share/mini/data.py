@@ -99,6 +99,7 @@ KEY = """what does {|the }$ {|key }do | $ | {what is|what's} {|the }$ {|key }for
 VARIABLE = """{what is|what's|explain|tell me about|what about} {|the variable |the environment variable }$ | $ | what {does|is} $ {do|mean|for} | how {do I|to} {use|set} $ | what is {|the variable }$ {for|good for} | {when|why} {would|should} I set $ | the variable $ | does hadal {read|use|know} $ | meaning of $"""
 EXIT = """{what does|what is|what's|explain|why|meaning of|what about} {exit|return|error|status} {code|status} $ {|mean} | exit code $ | {exit|return|error} code $ | {it|hadal|the program|hadal run|my script|the command} {exited|ended|returned|failed|finished|stopped|quit} with {|code |status |exit code }$ | error $ | code $ | exit status $ | why {did|do} I get {exit code|code|error} $ | {I got|I get|got} {exit code|error|code|status} $ | the exit code {was|is} $ | what does {an exit code of|code|status} $ mean | {and|what about} $ as exit code | exit $ | what does it mean when it exits with $"""
 MEMORY = """I have $ {GB|gb|gigabytes|gigs|GB of RAM|GB of memory|gb ram|GB RAM|gigabytes of memory|G|gb of ram} | {which|what} model {fits|for|suits|can I run with|should I take with|runs in|do you suggest for|is good for|runs well with} $ {GB|gb|gigabytes|GB of RAM|GB of memory|gb ram|gigs of RAM} | {my|this|the} {machine|computer|laptop|pc|server|notebook} has $ {GB|gb|gigabytes|GB of RAM|GB of memory|gb ram|gigs} {|of memory} | $ {GB|gb|gigabytes|gigs|GB of RAM|gb ram|GB memory} | {it|I} has $ GB | {recommend|suggest|find me|I need} a model for $ {GB|gb|gigabytes} {|of memory|of RAM} | I've got $ {gigs|GB|gb} of {RAM|memory} | with $ {GB|gb}, {which model|what should I take|what can I run} | {$|only $|about $} {GB|gb} {|of memory|of RAM}, {which model|what fits|what do you suggest|what can I run} | a model for {a machine with|} $ GB {|of memory} | {$ GB|$ gb} machine | best model for $ GB | what can I run {with|on} $ {GB|gb|gigabytes} | is $ GB enough"""
+MEMORY_ZH = """我有 $ GB 内存 | 我的{电脑|机器|笔记本|服务器}有 $ {GB|G|gb|个G}{| 内存| 的内存} | $ {GB|G|gb}{| 内存}{能跑什么模型|用哪个模型|用什么模型好|可以运行什么|该选哪个|推荐什么模型|} | {内存|电脑内存|我的内存}是 $ {GB|G|gb} | {只有|大概|大约|一共} $ {GB|G}{| 内存}{|，用哪个模型|，能用什么模型} | {推荐|给我推荐|找}一个适合 $ {GB|G} {内存|}的模型 | 内存 $ {GB|G}{|，选哪个|，推荐一下} | $G内存{够吗|够不够|跑得动吗|怎么选} | {我这台|这台}{电脑|机器} $ {G|GB} 内存"""
 FAKE_COMMANDS = """serve chat start install update upgrade train config login logout init delete open talk ask ps stop cp push create download get models history sessions keys version embed finetune watch sync status info edit convert build server api web gui plugin theme backup restore clean dedupe replay stats tag rename fork diff tree undo frobnicate pause resume translate summarize describe image voice speak agent connect tune merge split shell exec repl eval prompt complete sleep remember forget find grep cat copy move remove fetch add drop kill reload reset setup self-update register whoami models-list reindex vacuum grade score benchmarking launch enable disable doctor2 cache""".split()
 FAKE_OPTIONS = """--fast --gpu --model-path --port --host --api-key --interactive --config --language --no-cache --cache --batch-size --max-len --beam --prompt --history --save --load --name --user --token --safe --force --recursive --yes --debug --log-level --rope --lora --mlock --numa --ngl --gpu-layers --typical --mirostat --presence-penalty --frequency-penalty --echo --template --persona --speed --turbo --cores --memory --retry --proxy --no-color --markdown --html --web --plugin --image --voice --translate --quant --download --update --silent --pretty --lang --tools --agent --best-of --logprobs --n-predict --keep --draft --flash-attn --offline --online --cpu-only --half --fp16 --gpus --vram --warm --cold --greedy --sample --chat --title --rename --delete --mirror --offload""".split()
 KEY_WORDS = "Enter|Return|Esc|Escape|PgUp|PgDn|Page Up|Page Down|Tab|Home|End|Insert|Delete"
@@ -254,7 +255,7 @@ class Guide:
         things = [x.strip() for x in rest.split(";")]
         if kind == "q" and rest.startswith("{@mem "):
             topic.numbers = rest[6:-1].split()
-            topic.questions += self.templates(MEMORY, "$gb")
+            topic.questions += self.templates(MEMORY_ZH if topic.zh else MEMORY, "$gb")
         elif kind == "q":
             topic.questions.append(rest)
         elif kind == "Q":
@@ -413,8 +414,9 @@ class Maker:
             elif x < 0.18:
                 i = r.randrange(len(q) - 1)
                 q = q[:i] + q[i + 1:]
-        if q[-1] in "？?。！" and r.random() < 0.5:
-            q = q[:-1] if r.random() < 0.6 or q[-1] not in "？?" else q[:-1] + r.choice("？?")
+        if q[-1] in "？?。！" and len(q) > 1:
+            if r.random() < 0.3:
+                q = q[:-1]
         elif r.random() < 0.25:
             q += r.choice("？?。")
         return q
@@ -468,7 +470,7 @@ class Maker:
         r, x = self.rng, self.rng.random()
         if x < 0.22:
             weak = [w.lower() in STOPWORDS or w.lower() in OPENERS for w in words]
-            kept = [w for w, k in zip(words, weak) if r.random() > (0.4 if k else 0.1)]
+            kept = [w for w, k in zip(words, weak) if re.search(r"[\d`$_^/-]", w) or r.random() > (0.4 if k else 0.1)]
             words = kept if len(kept) > 1 else words
         elif x < 0.36:
             for _ in range(r.randint(1, 3)):
@@ -612,7 +614,7 @@ class Maker:
 
     def draw_conversation(self):
         r, labels = self.rng, []
-        zh = r.random() < 0.13
+        zh = r.random() < 0.15
         n = r.choices([1, 2, 3, 4, 5, 6, 8, 12], [48, 17, 19, 6, 4, 3, 2, 1])[0]
         plan = [] if zh or r.random() > MEMORY_SHARE else self.plan()
         n = len(plan) or n
