@@ -12,8 +12,9 @@ for _line in (Path(__file__).resolve().parent / "people.txt").read_text("utf-8")
     if _line and not _line.startswith("#"):
         _kind, _, _names = _line.partition(": ")
         (PEOPLE_ZH if _kind == "zh" else PEOPLE).extend(_names.split())
+COMMON = PEOPLE[:150]         # short in tokens, for they are frequent: copying is learnt on them first
 
-ONSET = """b c d f g h j k l m n p r s t v w z br bl ch cl cr dr fl fr gl gr kh kl kr ph pl pr qu rh sh sk sl sm sn sp st str sv
+ONSET = """b b c c d d f g h j k k l l m m n n p r r s s t t v z b c d f g h j k l m n p r s t v w z br bl ch cl cr dr fl fr gl gr kh kl kr ph pl pr qu rh sh sk sl sm sn sp st str sv
 sw th thr tr ts tw v vl vr wh x y zh""".split()
 VOWEL = "a a a e e e i i i o o o u u ai au ea ee ei eo ia ie io oa oo ou ua y".split()
 CODA = [""] * 14 + "n n n r r l l s s t m k d ng nd rt st x z th sh ck ll nn ss ph b g p v lm rn ns".split()
@@ -162,29 +163,31 @@ class Facts:
 
     def made_up(self):
         r = self.rng
-        n = r.choices([1, 2, 3, 4], [15, 50, 28, 7])[0]
+        n = r.choices([1, 2, 3, 4], [30, 52, 16, 2])[0]
         parts = []
         for i in range(n):
             onset = r.choice(ONSET) if i or r.random() < 0.85 else ""
-            parts.append(onset + r.choice(VOWEL) + (r.choice(CODA) if i == n - 1 or r.random() < 0.3 else ""))
+            parts.append(onset + r.choice(VOWEL) + (r.choice(CODA) if i == n - 1 or r.random() < 0.15 else ""))
         word = "".join(parts)
         return word if len(word) > 1 else word + r.choice("nrlst")
 
     def name(self):
         r, x = self.rng, self.rng.random()
-        if x < 0.47:
-            return r.choice(PEOPLE)
+        if x < 0.28:
+            return r.choice(COMMON)
         if x < 0.58:
+            return r.choice(PEOPLE)
+        if x < 0.67:
             return r.choice(PEOPLE).lower()
-        if x < 0.9:
+        if x < 0.93:
             return self.made_up().capitalize()
-        if x < 0.94:
+        if x < 0.96:
             return self.made_up()
-        if x < 0.97:
-            return r.choice(PEOPLE) + " " + r.choice([r.choice(PEOPLE), self.made_up().capitalize()])
-        if x < 0.985:
-            return r.choice(["Dr. ", "Mr. ", "Mrs. ", "Ms. ", "Professor ", "Captain "]) + r.choice([r.choice(PEOPLE), self.made_up().capitalize()])
-        return r.choice(PEOPLE) + "-" + r.choice(PEOPLE)
+        if x < 0.98:
+            return r.choice(COMMON) + " " + r.choice([r.choice(PEOPLE), self.made_up().capitalize()])
+        if x < 0.99:
+            return r.choice(["Dr. ", "Mr. ", "Mrs. ", "Ms. ", "Professor ", "Captain "]) + r.choice([r.choice(COMMON), self.made_up().capitalize()])
+        return r.choice(COMMON) + "-" + r.choice(COMMON)
 
     def finish(self, q):
         r = self.rng
@@ -209,6 +212,8 @@ class Facts:
             q = self.pick(AGAIN_NAME).replace("$", n).replace("@", old)
             return q, f"All right, {n}."
         q = self.pick(TELL_NAME)
+        if q == "$":                              # alone, only a name that is one
+            n = told["name"] = r.choice(PEOPLE)
         hi = r.choice(HELLO) if q != "$" and not q.startswith(("hadal", "let me", "allow", "may I", "good", "nice")) else ""
         return hi + q.replace("$", n), f"Hello, {n}!"
 
