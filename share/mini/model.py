@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 @dataclass
 class Shape:
-    vocab: int = 2048
+    vocab: int = 6144
     hidden: int = 192
     layers: int = 5            # trunk; the first is dense, the MTP module comes on top
     heads: int = 4

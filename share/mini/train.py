@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 
 import data
+import prior
 import tokenizer
 from model import Mini, Shape
 
@@ -37,11 +38,11 @@ class Muon:
     def orthogonal(g):
         wide = g.shape[-2] <= g.shape[-1]
         x = g if wide else g.transpose(-1, -2)
-        x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+        x = (x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()    # enough: only its direction counts
         for _ in range(5):
             a = x @ x.transpose(-1, -2)
             x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-        return x if wide else x.transpose(-1, -2)
+        return (x if wide else x.transpose(-1, -2)).float()
 
     @torch.no_grad()
     def step(self, scale, turn):
@@ -133,23 +134,26 @@ def make_vocabulary(path, seed, size):
     for t in maker.guide.topics.values():
         for a in t.answers:
             texts += [a if isinstance(a, str) else maker.guide.grammar.draw(maker.rng, a)] * 20
+    texts += ["".join(prior.words(3000))] * 40
     tokenizer.train(texts, size, path)
 
 
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--work", default="/tmp/hadal-mini")
-    ap.add_argument("--steps", type=int, default=8000)
-    ap.add_argument("--decay", type=int, default=5000)
+    ap.add_argument("--steps", type=int, default=6000)
+    ap.add_argument("--decay", type=int, default=3500)
     ap.add_argument("--tokens", type=int, default=2048)
     ap.add_argument("--seed", type=int, default=7)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--muon", type=float, default=0.02)
     ap.add_argument("--adam", type=float, default=0.004)
+    ap.add_argument("--embed", type=float, default=0.0015)
     ap.add_argument("--balance", type=float, default=0.004)
     ap.add_argument("--cut", type=float, default=0.65, help="share of conversations whose last answer is cut short")
+    ap.add_argument("--plain", action="store_true", help="a random embedding to begin with (see prior.py)")
     ap.add_argument("--core", action="store_true", help="only the commonest topics")
-    ap.add_argument("--save", type=int, default=50)
+    ap.add_argument("--save", type=int, default=100)
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -162,14 +166,19 @@ def main():
     vocab = tokenizer.Vocabulary(work / "bpe.json")
     shape.vocab = vocab.size
     model = Mini(shape)
+    start = None if args.plain else prior.embedding(vocab, shape.hidden)
+    if start is not None:
+        model.embed.data.copy_(torch.from_numpy(start))
     for name, p in model.named_parameters():
         p.halves = name.endswith("gate_up")
     matrices = [p for n, p in model.named_parameters() if p.dim() >= 2 and not n.endswith(ROUTER + EMBED)]
-    others = [p for n, p in model.named_parameters() if p.dim() < 2 or n.endswith(ROUTER + EMBED)]
+    others = [p for n, p in model.named_parameters() if p.dim() < 2 or n.endswith(ROUTER + EMBED) and n != "embed"]
     muon = Muon(matrices, args.muon)
     judge = torch.nn.Parameter(torch.zeros(len(data.Guide().topics) + 3, shape.hidden))
     others.append(judge)
-    adam = torch.optim.AdamW(others, lr=args.adam, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    # the embedding moves slowly: what prior.py knows of rare words must stay near the common ones
+    adam = torch.optim.AdamW([{"params": others, "top": args.adam}, {"params": [model.embed], "top": args.embed}],
+                             betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     banned = data.banned_questions()
     batches = Batches(data.Maker(args.seed * 1000 + 3, banned, args.core), vocab, args.tokens, args.cut)
     curve, step = [], 0
@@ -195,10 +204,10 @@ def main():
         right = float((guess.argmax(-1) == topic).float().mean())
         draft_nll = draft_nll if draft is None else draft      # the MTP module learns at every fourth step
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(others, 1.0)
+        torch.nn.utils.clip_grad_norm_(others + [model.embed], 1.0)
         r = rate(step, args)
         for g in adam.param_groups:
-            g["lr"] = args.adam * r
+            g["lr"] = g["top"] * r
         muon.step(r, step)                       # parameters without a gradient keep still
         adam.step()
         model.zero_grad(set_to_none=True)
