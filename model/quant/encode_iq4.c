@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Encoders of IQ4_NL and IQ4_XS, whose codes stand for the sixteen values of a table
+ * that lie closer together around zero.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "model/blocks.h"
+#include "model/quant/encode_priv.h"
+#include "model/quant/fit.h"
+
+enum {
+    N_CODES = 16,
+    STEPS = 7, /* starting scales to either side of the one that spans the table */
+    REFINEMENTS = 3,
+    SUB_BLOCKS = 8,
+    MIN_SCALE = -32, /* sub-blocks of IQ4_XS */
+    MAX_SCALE = 31,
+};
+
+/* The code whose value is nearest to v: four steps of a binary search among the
+ * midpoints. */
+static int nearest_code(float v)
+{
+    int code = 0;
+
+    for (int step = N_CODES / 2; step > 0; step /= 2) {
+        int below = block_iq4_values[code + step - 1];
+        int above = block_iq4_values[code + step];
+
+        code += 2 * v > (float)(below + above) ? step : 0;
+    }
+    return code;
+}
+
+struct table_fit {
+    float scale, gain;
+};
+
+static struct table_fit try_scale(const float *x, const float *w, float inverse)
+{
+    struct table_fit fit = {0, 0};
+    float xq = 0;
+    float qq = 0;
+
+    for (int i = 0; i < BLOCK_SMALL; i++) {
+        float q = (float)block_iq4_values[nearest_code(x[i] * inverse)];
+
+        xq += w[i] * x[i] * q;
+        qq += w[i] * q * q;
+    }
+    if (qq > 0) {
+        fit.scale = xq / qq;
+        fit.gain = xq * fit.scale;
+    }
+    return fit;
+}
+
+/* The best scale of 32 values; 0 for a group of nothing. */
+static float fit_table(const float *x, const float *w)
+{
+    struct table_fit best = {0, 0};
+    float most = 0;
+
+    for (int i = 0; i < BLOCK_SMALL; i++)
+        if (fabsf(x[i]) > fabsf(most))
+            most = x[i];
+    if (fabsf(most) < 1e-20f)
+        return 0;
+    for (int step = -STEPS; step <= STEPS; step++) {
+        float span = (float)(block_iq4_values[0] + step);
+        struct table_fit fit = try_scale(x, w, span / most);
+
+        if (fit.gain > best.gain)
+            best = fit;
+    }
+    for (int i = 0; i < REFINEMENTS && best.gain > 0; i++) {
+        struct table_fit fit = try_scale(x, w, 1 / best.scale);
+
+        if (fit.gain <= best.gain)
+            break;
+        best = fit;
+    }
+    return best.scale;
+}
+
+static void pack_codes(const float *x, float scale, uint8_t qs[16])
+{
+    float inverse = fabsf(scale) < 1e-20f ? 0 : 1 / scale;
+    int8_t code[BLOCK_SMALL];
+
+    for (int i = 0; i < BLOCK_SMALL; i++)
+        code[i] = (int8_t)nearest_code(x[i] * inverse);
+    encode_pack_nibbles(code, qs);
+}
+
+void encode_iq4_nl(const float *x, void *block)
+{
+    struct block_iq4_nl *b = block;
+    float w[BLOCK_SMALL];
+    uint16_t half;
+    float scale;
+
+    fit_weights(x, BLOCK_SMALL, w);
+    scale = encode_as_half(fit_table(x, w), &half);
+    b->d = half;
+    pack_codes(x, scale, b->qs);
+}
+
+void encode_iq4_xs(const float *x, void *block)
+{
+    struct block_iq4_xs *b = block;
+    float w[BLOCK_SMALL];
+    float scale[SUB_BLOCKS];
+    float most = 0;
+    uint16_t half;
+    float d;
+
+    for (int s = 0; s < SUB_BLOCKS; s++) {
+        fit_weights(x + BLOCK_SMALL * s, BLOCK_SMALL, w);
+        scale[s] = fit_table(x + BLOCK_SMALL * s, w);
+        if (fabsf(scale[s]) > fabsf(most))
+            most = scale[s];
+    }
+    d = encode_as_half(most / MIN_SCALE, &half);
+    memset(b, 0, sizeof(*b));
+    b->d = half;
+    for (int s = 0; s < SUB_BLOCKS; s++) {
+        float wanted = d == 0 ? 0 : scale[s] / d;
+        int level = (int)fit_round(fit_clamp(wanted, MIN_SCALE, MAX_SCALE));
+        int stored = level - MIN_SCALE;
+
+        b->scales_l[s / 2] |= (uint8_t)((stored & 15) << 4 * (s % 2));
+        b->scales_h = (uint16_t)(b->scales_h | (stored >> 4) << 2 * s);
+        pack_codes(x + BLOCK_SMALL * s, d * (float)level, b->qs + 16 * s);
+    }
+}
