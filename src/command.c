@@ -75,7 +75,12 @@ static const struct command table[] = {
     {"perplexity", "[FILE]", "perplexity of a text", NULL, DATA | OPTIONS_PERPLEXITY, 0, 1,
      cmd_perplexity},
     {"bench", "", "speed of prefill and decode", NULL, DATA | OPTIONS_BENCH, 0, 0, cmd_bench},
-    {"quantize", "IN OUT", "convert weights", NULL, ANY, 0, -1, NULL},
+    {"quantize", "IN OUT", "convert weights to another type",
+     "Writes the weights of IN, a .gguf file or a name of 'hadal list', to the GGUF file OUT,\n"
+     "which appears when it is complete. Types: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1,\n"
+     "Q2_K, Q2_K_S, Q3_K_S, Q3_K_M, Q3_K_L, Q4_K_S, Q4_K_M, Q5_K_S, Q5_K_M, Q6_K, IQ4_NL,\n"
+     "IQ4_XS. Q4_K_M is small and good; Q8_0 is nearly as good as the original.",
+     ANY | OPTIONS_QUANTIZE, 2, 2, cmd_quantize},
     {"doctor", "", "what this build and machine can do", NULL, DATA, 0, 0, cmd_doctor},
     {"help", "[COMMAND]", "help about a command", NULL, ANY, 0, 1, cmd_help},
 };
@@ -98,12 +103,6 @@ const struct command *command_find(const char *name)
 const struct command *command_bare(void)
 {
     return &bare;
-}
-
-bool command_available(const struct command *command, struct err *err)
-{
-    return command->run != NULL ||
-           err_set(err, ERR_USAGE, "%s: not available in this version", command->name);
 }
 
 static bool check_words(const struct options *opt, struct err *err)
@@ -150,8 +149,7 @@ bool command_dispatch(struct options *opt, int argc, char **argv, struct err *er
     if (opt->command == NULL)
         return err_set(err, ERR_USAGE, "%s: unknown command; see 'hadal help'",
                        argv[at]);
-    if (!command_available(opt->command, err) ||
-        !options_parse(opt, opt->command->options, argc, argv, at, err))
+    if (!options_parse(opt, opt->command->options, argc, argv, at, err))
         return false;
     if (opt->help)
         return help_print(opt->command, err);

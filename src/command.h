@@ -25,7 +25,7 @@ struct command {
     const char *about;        /* paragraphs for the command's own help, or NULL */
     unsigned options;         /* enum option_group */
     int min_words, max_words; /* max -1: any number */
-    command_fn run;           /* NULL: known to the contract, not in this version */
+    command_fn run;
 };
 
 /* The named commands; *n rows. */
@@ -34,9 +34,6 @@ const struct command *command_table(size_t *n);
 const struct command *command_find(const char *name);
 /* `hadal` without a command. */
 const struct command *command_bare(void);
-/* False with "...: not available in this version" for a command without a function.
- */
-bool command_available(const struct command *command, struct err *err) MUST_USE;
 
 /* Parses argv, reads the configuration and runs what was asked. */
 bool command_dispatch(struct options *opt, int argc, char **argv,
@@ -61,6 +58,7 @@ bool cmd_render(const struct options *opt, struct err *err);
 bool cmd_logits(const struct options *opt, struct err *err);
 bool cmd_perplexity(const struct options *opt, struct err *err);
 bool cmd_bench(const struct options *opt, struct err *err);
+bool cmd_quantize(const struct options *opt, struct err *err);
 bool cmd_doctor(const struct options *opt, struct err *err);
 bool cmd_help(const struct options *opt, struct err *err);
 

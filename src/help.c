@@ -73,8 +73,6 @@ static void add_commands(struct buf *out)
     for (size_t i = 0; i < n; i++) {
         char left[96];
 
-        if (command[i].run == NULL)
-            continue;
         snprintf(left, sizeof(left), "%s %s", command[i].name, command[i].arguments);
         add_row(out, left, command[i].summary);
     }

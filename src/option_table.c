@@ -83,6 +83,9 @@ static const struct option table[] = {
     {"repeat", 'r', OPTIONS_BENCH, OPTION_INTEGER, FIELD(bench_repeat), 0, 1, 10000,
      "N", "how often (default 3)"},
 
+    {"type", 0, OPTIONS_QUANTIZE, OPTION_TEXT, FIELD(quantize_type), 0, 0, 0,
+     "TYPE", "the type of most weights (Q4_K_M, Q8_0, BF16...)"},
+
     {"limit", 0, OPTIONS_SEARCH, OPTION_INTEGER, FIELD(limit), 0, 1, INT_MAX,
      "N", "at most N hits (default 50)"},
     {"model", 'm', OPTIONS_SEARCH, OPTION_TEXT, FIELD(search_model), 0, 0, 0,

@@ -66,6 +66,8 @@ struct options {
     const char *tokens_file; /* perplexity */
     int bench_prefill, bench_decode, bench_depth, bench_repeat;
 
+    const char *quantize_type; /* NULL: unset */
+
     int limit; /* search; 0: unset */
     const char *search_model, *since, *role;
     int best;
@@ -95,6 +97,7 @@ enum option_group {
     OPTIONS_EXPORT = 1 << 13,
     OPTIONS_PULL = 1 << 14,
     OPTIONS_GC = 1 << 15,
+    OPTIONS_QUANTIZE = 1 << 16,
 };
 
 enum option_kind {

@@ -387,6 +387,11 @@ enum gguf_kind gguf_key_kind(const struct gguf *g, size_t i)
     return g->keys.key[i].kind;
 }
 
+const struct gguf_key *gguf_key_at(const struct gguf *g, size_t i)
+{
+    return &g->keys.key[i];
+}
+
 size_t gguf_n_tensors(const struct gguf *g)
 {
     return g->tensors.n;
@@ -400,6 +405,17 @@ const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, size_t i)
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *name)
 {
     return gguf_tensors_find(&g->tensors, name);
+}
+
+bool gguf_has_file(const struct gguf *g, const struct stat *file)
+{
+    struct stat st;
+
+    for (size_t i = 0; i < g->n_parts && !g->borrowed; i++)
+        if (fstat(g->map[i].fd, &st) == 0 && st.st_dev == file->st_dev &&
+            st.st_ino == file->st_ino)
+            return true;
+    return false;
 }
 
 bool gguf_unchanged(const struct gguf *g, struct err *err)

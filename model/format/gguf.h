@@ -88,6 +88,10 @@ size_t gguf_n_tensors(const struct gguf *g);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, size_t i);
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *name);
 
+/* Whether this is one of the files that are open. */
+struct stat;
+bool gguf_has_file(const struct gguf *g, const struct stat *file);
+
 /* False with err (ERR_MODEL, "changed while in use") when a mapped file has another size
  * than when it was opened. */
 bool gguf_unchanged(const struct gguf *g, struct err *err) MUST_USE;

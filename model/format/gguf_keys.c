@@ -224,6 +224,11 @@ bool gguf_kind_is_int(enum gguf_kind kind)
     return (size_t)kind < N_KINDS && kinds[kind].is_int;
 }
 
+size_t gguf_kind_bytes(enum gguf_kind kind)
+{
+    return (size_t)kind < N_KINDS ? kinds[kind].bytes : 0;
+}
+
 const char *gguf_kind_name(enum gguf_kind kind)
 {
     return (size_t)kind < N_KINDS ? kinds[kind].name : "unknown";

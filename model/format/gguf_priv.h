@@ -127,6 +127,11 @@ const struct gguf_tensor *gguf_tensors_find(const struct gguf_tensors *tensors,
                                             const char *name);
 void gguf_tensors_release(struct gguf_tensors *tensors); /* accepts zeroed storage */
 
+/* Key i, 0 <= i < gguf_n_keys(). */
+const struct gguf_key *gguf_key_at(const struct gguf *g, size_t i);
+/* Bytes of a value of this kind; 0 for strings and arrays. */
+size_t gguf_kind_bytes(enum gguf_kind kind);
+
 /* A single file that is already in memory; data is borrowed until gguf_close. For tests
  * and the fuzz target. */
 struct gguf *gguf_open_bytes(const char *name, const unsigned char *data, size_t size,

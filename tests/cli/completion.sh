@@ -26,6 +26,7 @@ expect --stream-json hadal run --str
 expect --temp hadal --te
 expect --best hadal search --b
 expect cuda hadal run --device cu
+expect Q4_K_M hadal quantize a b --type q4_
 expect never hadal --color ne
 expect bench hadal help be
 exit $status

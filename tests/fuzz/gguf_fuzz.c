@@ -2,7 +2,7 @@
  *
  * Fuzz target: a GGUF file from its first byte to the tensors by role. Whatever is
  * accepted is used as later code would: every array is walked, the first and the last
- * row of every weight is decoded.
+ * row of every weight is decoded, and a quantised copy is planned.
  *
  * libFuzzer calls LLVMFuzzerTestOneInput (tests/fuzz/run.sh); tests/fuzz/replay.c calls
  * it with the stored seeds and a fixed number of mutations in `make check`.
@@ -13,6 +13,9 @@
 #include <string.h>
 
 #include "model/format/gguf_priv.h"
+#include "model/format/gguf_write.h"
+#include "model/quant/encode.h"
+#include "model/quant/mix.h"
 #include "model/weights.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -39,6 +42,32 @@ static void use_keys(const struct gguf *g)
                 sink += gguf_array_float(&a, k);
         }
     }
+}
+
+/* The plan of `hadal quantize`, and the first block of every tensor. */
+static void use_mix(const struct gguf *g, const char *name)
+{
+    const struct mix *mix = mix_find(name);
+    struct mix_model model = mix_model_of(g);
+    struct gguf_head head;
+    float x[256];
+    unsigned char block[sizeof(x)];
+
+    gguf_head_init(&head);
+    for (size_t i = 0; i < gguf_n_keys(g); i++)
+        gguf_head_copy_key(&head, g, i);
+    for (size_t i = 0; i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        const struct quant_type *to = mix_type(mix, &model, t);
+
+        gguf_head_add_tensor(&head, t, to);
+        if (t->ne[0] < 256 || !encode_can(to))
+            continue;
+        t->type->to_f32(t->data, x, 256);
+        sink += encode_row(to, x, 256, block) ? block[0] : 0;
+    }
+    sink += (double)head.data_bytes;
+    gguf_head_release(&head);
 }
 
 static void use_weight(const struct weight *w)
@@ -82,6 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (g == NULL)
         return 0;
     use_keys(g);
+    use_mix(g, "Q4_K_M");
+    use_mix(g, "IQ4_XS");
     if (shape_read(&shape, g, &err)) {
         sink += (double)shape.rope.inv_freq[shape.rope.dim / 2 - 1];
         if (weights_open(&w, g, &shape, &err)) {

@@ -37,7 +37,7 @@ forbid "OpenBLAS only in model/cpu/gemm.c" '#include <(openblas/)?cblas|openblas
     $(sources src ui model history | grep -v '^model/cpu/gemm\.c$')
 forbid "CUDA only in model/cuda" '#include <cuda' $(sources src ui history model/cpu model/ref model/format)
 forbid "outside model/, only its public headers" \
-    '#include "model/(backend|forward|weights|shape|quant|kv|cpu/|ref/|cuda/|format/)' \
+    '#include "model/(backend|forward|weights|shape|quant\.h|quant/|kv|cpu/|ref/|cuda/|format/)' \
     $(sources src | grep -vE '^src/(cmd_show|cmd_doctor|catalog)\.c$') $(sources ui history)
 forbid "no relative includes" '#include "\.\.?/' $(sources src ui model history tests)
 exit $status
