@@ -202,7 +202,7 @@ class Topic:
         self.name, self.zh = name, zh
         self.questions, self.answers, self.follows, self.special = [], [], {}, None
         self.plain = []
-        self.human = []             # whole phrasings, as people wrote them
+        self.human = []             # whole phrasings, written out one by one
         self.numbers = None
 
 
@@ -400,7 +400,7 @@ class Maker:
         while "#" in q and topic.name.endswith(("math", "now", "play", ".off")):
             q = q.replace("#", self.number(), 1)
         q = re.sub(r"\s+", " ", q).strip()
-        if not q:
+        if not q or normal(q) in self.banned:        # before slips and courtesies, too
             return "", None
         return (self.dirty_zh(q) if topic.zh else self.dirty(q, topic, text is not None, human)), gb
 

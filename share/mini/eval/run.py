@@ -102,7 +102,7 @@ def main():
     ap.add_argument("--engine", choices=["hadal", "llama"], default="hadal")
     ap.add_argument("--threads", type=int, default=1, help="of the llama engine")
     ap.add_argument("--every", type=int, default=1, help="ask every N-th question only")
-    ap.add_argument("--verbose", action="store_true")
+    ap.add_argument("--verbose", action="store_true", help="show every answer that is wrong")
     args = ap.parse_args()
     engine = Hadal(args) if args.engine == "hadal" else Llama(args)
     failed = False
@@ -118,8 +118,8 @@ def main():
                 why = wrong(a, must, mustnot)
                 turns, right, ok = turns + 1, right + (why is None), ok and why is None
                 made_up += bool(unreal(a))
-                if why or args.verbose:
-                    print(f"{part}.txt:{n}: {why or 'right'}\n   {q}\n   {a!r}")
+                if why and args.verbose:
+                    print(f"{part}.txt:{n}: {why}\n   {q}\n   {a!r}", flush=True)
             whole += ok
         line = f"{part}: {right} of {turns} answers right ({right / turns:.1%}), {made_up} name something that is not there"
         if part == "dialogues":
