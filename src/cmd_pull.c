@@ -310,10 +310,11 @@ static bool read_rate(const char *text, int64_t *rate, struct err *err)
     return true;
 }
 
-static bool may_go_on(struct err *err)
+static bool may_go_on(void *ctx, struct err *err)
 {
     int number = interrupt_signal();
 
+    (void)ctx;
     if (number == 0)
         return true;
     err_set(err, ERR_CANCELLED, "stopped by a signal");

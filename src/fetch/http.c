@@ -358,6 +358,8 @@ static void set_request(struct http_call *call, const struct http_request *r)
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, r->agent);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A call that is ended waits for no answer about a host's name. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     if (r->head)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
@@ -432,6 +434,11 @@ bool http_wait(struct http *h, int timeout_ms, struct err *err)
         code = curl_multi_perform(h->multi, &running);
     return code == CURLM_OK ||
            err_set(err, ERR_NET, "libcurl: %s", curl_multi_strerror(code));
+}
+
+bool http_may_go_on(const struct http *h, struct err *err)
+{
+    return h->settings.may_go_on(h->settings.ctx, err);
 }
 
 void http_idle(struct http *h, int timeout_ms)
@@ -557,8 +564,8 @@ bool http_fetch(struct http *h, const struct http_request *request,
     while (call != NULL && ok && !call->ended) {
         ok = http_wait(h, 1000, err);
         note_ended(h);
-        if (ok && !call->ended && h->settings.may_go_on != NULL)
-            ok = h->settings.may_go_on(err);
+        if (ok && !call->ended)
+            ok = http_may_go_on(h, err);
     }
     if (call == NULL)
         return false;

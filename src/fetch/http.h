@@ -21,7 +21,8 @@ struct http_settings {
     long connect_s; /* to connect, and for the TLS handshake */
     long stall_s;   /* less than 1 kB/s for so long ends a call */
     int wake_fd;    /* becomes readable when the wait should end; -1: none */
-    bool (*may_go_on)(struct err *err); /* asked between waits; NULL: always */
+    bool (*may_go_on)(void *ctx, struct err *err); /* asked between waits */
+    void *ctx;
 };
 
 /* What the headers of an answer say. Texts are owned, NULL where the header is absent;
@@ -65,6 +66,8 @@ struct http_call *http_start(struct http *h, const struct http_request *request,
 void http_set_rate(struct http_call *call, int64_t bytes_per_s);
 /* Moves all calls on, waiting up to timeout_ms for something to happen. */
 bool http_wait(struct http *h, int timeout_ms, struct err *err) MUST_USE;
+/* What may_go_on says: false with *err where the work is to end now. */
+bool http_may_go_on(const struct http *h, struct err *err) MUST_USE;
 /* Waits up to timeout_ms, or until wake_fd is readable. */
 void http_idle(struct http *h, int timeout_ms);
 /* The next call that ended, or NULL. */

@@ -108,7 +108,7 @@ static bool read_token(struct hub_api *api, struct err *err)
 }
 
 bool hub_api_open(struct hub_api *api, struct http *http, const char *agent,
-                  bool allow_http, bool (*may_go_on)(struct err *), struct err *err)
+                  bool allow_http, struct err *err)
 {
     const char *given = getenv("HF_ENDPOINT");
     size_t len;
@@ -117,7 +117,6 @@ bool hub_api_open(struct hub_api *api, struct http *http, const char *agent,
     api->http = http;
     api->agent = agent;
     api->allow_http = allow_http;
-    api->may_go_on = may_go_on;
     if (given == NULL || given[0] == '\0')
         given = default_endpoint;
     len = strlen(given);
@@ -172,7 +171,7 @@ static bool wait_to_retry(const struct hub_api *api, int try, int64_t retry_afte
         struct err stopped;
 
         http_idle(api->http, 100);
-        if (!api->may_go_on(&stopped)) {
+        if (!http_may_go_on(api->http, &stopped)) {
             *err = stopped;
             return false;
         }

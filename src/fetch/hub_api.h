@@ -27,12 +27,10 @@ struct hub_api {
     char *token;       /* owned, or NULL */
     const char *agent;
     bool allow_http;
-    bool (*may_go_on)(struct err *err);
 };
 
 bool hub_api_open(struct hub_api *api, struct http *http, const char *agent,
-                  bool allow_http, bool (*may_go_on)(struct err *),
-                  struct err *err) MUST_USE;
+                  bool allow_http, struct err *err) MUST_USE;
 void hub_api_close(struct hub_api *api); /* accepts zeroed storage */
 
 struct hub_entry {

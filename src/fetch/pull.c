@@ -192,8 +192,7 @@ static bool check_room(const struct pull_plan *plan, struct err *err)
 {
     char need[32], have[32];
 
-    if (plan->fetch_bytes == 0 || plan->free_bytes < 0 ||
-        plan->fetch_bytes + DISK_RESERVE_BYTES <= plan->free_bytes)
+    if (plan->fits_disk)
         return true;
     human_bytes((size_t)plan->fetch_bytes, need);
     human_bytes((size_t)plan->free_bytes, have);
@@ -210,6 +209,8 @@ static bool tell_plan(struct pull *p, struct err *err)
     meminfo_read(&memory);
     p->plan.cache = p->cache;
     p->plan.free_bytes = store_free_bytes(&p->store);
+    p->plan.fits_disk = p->plan.fetch_bytes == 0 || p->plan.free_bytes < 0 ||
+                        p->plan.fetch_bytes + DISK_RESERVE_BYTES <= p->plan.free_bytes;
     p->plan.memory_free = memory.available_bytes;
     p->plan.memory_need = pick_memory_need(p->plan.bytes);
     return p->watcher->plan(p->watcher->ctx, &p->plan, err) &&
@@ -262,7 +263,6 @@ static bool transfer(struct pull *p, struct transfer_source *source, struct part
         .max_retry_after_s = RETRY_AFTER_MAX_S,
         .locate = locate_file,
         .progress = on_progress,
-        .may_go_on = p->opt->may_go_on,
         .ctx = p,
     };
 
@@ -284,7 +284,7 @@ static bool lock_blob(struct pull *p, const char *blob, int *fd, struct err *err
             p->watcher->waiting(p->watcher->ctx, p->plan.file[p->at].name);
         told = true;
         http_idle(p->http, LOCK_WAIT_MS);
-        if (!p->opt->may_go_on(err))
+        if (!http_may_go_on(p->http, err))
             return false;
     }
 }
@@ -616,6 +616,7 @@ bool pull_run(const struct pull_options *opt, const struct pull_watcher *watcher
         .stall_s = stall_seconds(),
         .wake_fd = opt->wake_fd,
         .may_go_on = opt->may_go_on,
+        .ctx = opt->ctx,
     };
     struct pull p = {.opt = opt, .watcher = watcher};
     bool ok;
@@ -625,8 +626,7 @@ bool pull_run(const struct pull_options *opt, const struct pull_watcher *watcher
         return pull_offline(opt, path, err);
     p.cache = path_hub_cache(err);
     p.http = p.cache == NULL ? NULL : http_open(&settings, err);
-    ok = p.http != NULL &&
-         hub_api_open(&p.api, p.http, agent, opt->allow_http, opt->may_go_on, err) &&
+    ok = p.http != NULL && hub_api_open(&p.api, p.http, agent, opt->allow_http, err) &&
          read_name(&p, err) &&
          (p.url != NULL ? pull_address(&p, path, err) : pull_repo(&p, path, err));
     release(&p);

@@ -33,6 +33,7 @@ struct pull_plan {
     int64_t bytes;       /* of all files */
     int64_t fetch_bytes; /* of those still to come */
     int64_t free_bytes;  /* on the disk; -1: unknown */
+    bool fits_disk;      /* else pull_run fails after it has told the plan */
     uint64_t memory_need, memory_free;
     const char *cache;
 };
@@ -63,7 +64,8 @@ struct pull_options {
     bool dry_run;
     bool allow_http;
     int64_t rate; /* bytes a second; 0: no limit */
-    bool (*may_go_on)(struct err *err);
+    bool (*may_go_on)(void *ctx, struct err *err);
+    void *ctx;   /* of may_go_on */
     int wake_fd; /* readable when may_go_on may have changed its mind */
 };
 

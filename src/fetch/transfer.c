@@ -557,7 +557,7 @@ static bool is_right(struct run *r, bool *right, struct err *err)
     if (r->source->kind == DIGEST_NONE)
         return true;
     while (r->hashed < r->part->n_blocks)
-        if (!hash_on(r, HASH_BLOCKS, err) || !r->opt->may_go_on(err))
+        if (!hash_on(r, HASH_BLOCKS, err) || !http_may_go_on(r->opt->http, err))
             return false;
     digest_hex(bytes, digest_end(&r->whole, bytes), hex);
     *right = strcmp(hex, r->source->hex) == 0;
@@ -596,7 +596,7 @@ static bool take_ended(struct run *r, struct err *err)
 static bool fetch_needed(struct run *r, struct err *err)
 {
     while (r->n_needed > 0) {
-        if (!r->opt->may_go_on(err) || !start_calls(r, err))
+        if (!http_may_go_on(r->opt->http, err) || !start_calls(r, err))
             return false;
         if (count_calls(r) == 0)
             http_idle(r->opt->http, WAIT_MS);

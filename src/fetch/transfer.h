@@ -52,7 +52,6 @@ struct transfer_options {
     /* Asks again where the bytes are: fills *out, which is zeroed. */
     bool (*locate)(void *ctx, struct transfer_source *out, struct err *err);
     void (*progress)(void *ctx, const struct transfer_progress *now); /* often */
-    bool (*may_go_on)(struct err *err);
     void *ctx;
 };
 
@@ -61,7 +60,7 @@ enum { TRANSFER_CHANGED = 1001 };
 
 /* Brings all of the file into the part, and checks it. source is what the part was
  * opened for; its url may be replaced. On failure the part is kept; ERR_NET, ERR_IO or
- * what may_go_on says. */
+ * what http_may_go_on says. */
 bool transfer_run(const struct transfer_options *opt, struct transfer_source *source,
                   struct part *part, struct err *err) MUST_USE;
 
