@@ -31,6 +31,19 @@ void human_bytes(size_t bytes, char out[32])
     scale((double)bytes, unit, 5, out);
 }
 
+bool human_time_left(double rate, int64_t bytes, char out[32])
+{
+    long s = rate > 0 && (double)bytes / rate < 1e6 ? (long)((double)bytes / rate) : -1;
+
+    if (s < 0 || s > 99L * 3600)
+        return false;
+    if (s >= 3600)
+        snprintf(out, 32, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, 32, "%ld:%02ld", s / 60, s % 60);
+    return true;
+}
+
 void human_count(int64_t count, char out[32])
 {
     static const char *const unit[] = {"", "K", "M", "B", "T"};

@@ -19,7 +19,6 @@
 enum { WIDTH_UNKNOWN = 80, LINE_MAX_BYTES = 4096, BAR_CELLS = 20, NAME_CELLS = 32 };
 
 static const double redraw_s = 0.1;
-static const double rate_window_s = 5;
 
 void progress_init(struct progress *p, bool quiet)
 {
@@ -34,38 +33,6 @@ static int terminal_width(void)
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         return size.ws_col;
     return WIDTH_UNKNOWN;
-}
-
-/* Bytes a second over the last seconds; 0: not known yet. */
-static double rate_of(struct progress *p, double now, int64_t bytes)
-{
-    enum { CAP = sizeof(p->moment) / sizeof(p->moment[0]) };
-
-    if (p->n_moments == 0 ||
-        now - p->moment[p->n_moments - 1].at >= rate_window_s / CAP) {
-        while (p->n_moments == CAP ||
-               (p->n_moments > 1 && now - p->moment[0].at > rate_window_s))
-            memmove(p->moment, p->moment + 1,
-                    (size_t)--p->n_moments * sizeof(p->moment[0]));
-        p->moment[p->n_moments].at = now;
-        p->moment[p->n_moments++].bytes = bytes;
-    }
-    if (now - p->moment[0].at < redraw_s)
-        return 0;
-    return (double)(bytes - p->moment[0].bytes) / (now - p->moment[0].at);
-}
-
-/* "3:07", "2:03:07"; "" where it is not known. */
-static void add_time_left(struct buf *line, double rate, int64_t bytes)
-{
-    long s = rate > 0 ? (long)((double)bytes / rate) : -1;
-
-    if (s < 0 || s > 99L * 3600)
-        return;
-    if (s >= 3600)
-        buf_addf(line, "  %ld:%02ld:%02ld left", s / 3600, s / 60 % 60, s % 60);
-    else
-        buf_addf(line, "  %ld:%02ld left", s / 60, s % 60);
 }
 
 /* As much of the text as `cells` can show, padded to `least`. */
@@ -114,7 +81,8 @@ void progress_draw(struct progress *p, const char *name, int64_t file_done,
                    int64_t fetched, const char *trouble)
 {
     double now = clock_seconds();
-    double rate = rate_of(p, now, fetched);
+    double rate = rate_note(&p->rate, now, fetched);
+    char left[32];
     struct buf safe, text, line;
 
     if (!p->on || now - p->drawn_at < redraw_s)
@@ -131,8 +99,8 @@ void progress_draw(struct progress *p, const char *name, int64_t file_done,
     if (trouble != NULL) {
         buf_add_text(&text, "  ");
         termtext_add_line(&text, trouble, strlen(trouble));
-    } else {
-        add_time_left(&text, rate, all_size - all_done);
+    } else if (human_time_left(rate, all_size - all_done, left)) {
+        buf_addf(&text, "  %s left", left);
     }
     buf_add_char(&line, '\r');
     add_cut(&line, buf_text(&text), terminal_width() - 1, 0);

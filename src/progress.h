@@ -9,16 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/rate.h"
+
 struct progress {
     bool on;    /* standard error is a terminal, and it was not asked to be quiet */
     bool drawn; /* the line is there */
     double drawn_at;
-    /* The rate is that of the last seconds: a ring of moments. */
-    struct {
-        double at;
-        int64_t bytes;
-    } moment[32];
-    int n_moments;
+    struct rate rate;
 };
 
 void progress_init(struct progress *p, bool quiet);
