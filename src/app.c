@@ -17,7 +17,7 @@
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/path.h"
-#include "src/interrupt.h"
+#include "src/output.h"
 #include "src/signals.h"
 
 enum {
@@ -37,7 +37,8 @@ static const char welcome_built_in[] =
     "Type a message and press Enter. F1 shows the keys, F2 your sessions, F3 searches "
     "them, ^D leaves.\n"
     "\n"
-    "For a larger model: hadal pull ORG/REPO, or hadal -m MODEL.gguf";
+    "For a larger model: /pull ORG/REPO fetches one while you go on here (look for "
+    "DeepSeek GGUF on huggingface.co), F4 lists those on this machine.";
 
 static const char welcome_other[] =
     "\n"
@@ -78,6 +79,13 @@ void app_show_title(struct app *app)
         return; /* a title is no reason to trouble anybody */
     ui_set_title(app->ui, list.n > 0 ? list.row[0].title : NULL);
     history_sessions_release(&list);
+}
+
+void app_show_welcome(struct app *app)
+{
+    ui_set_welcome(app->ui, strcmp(app->model.name, CATALOG_EMBEDDED) == 0
+                                ? welcome_built_in
+                                : welcome_other);
 }
 
 /* --- sessions -----------------------------------------------------------------------
@@ -242,6 +250,22 @@ void app_do(struct app *app, struct ui_intent *intent)
         if (!put_off(app, intent))
             delete_session(app, intent->text);
         break;
+    case UI_USE_MODEL:
+        if (!put_off(app, intent))
+            model_use(app, intent->text);
+        break;
+    case UI_LIST_MODELS:
+        model_list(app);
+        break;
+    case UI_ACCEPT:
+        pull_accept(app);
+        break;
+    case UI_DECLINE:
+        pull_decline(app);
+        break;
+    case UI_STOP_DOWNLOAD:
+        pull_stop(app);
+        break;
     case UI_LIST_SESSIONS:
         list_sessions(app);
         break;
@@ -299,7 +323,7 @@ static void take_reports(struct app *app)
 {
     struct report r = {0};
 
-    while (worker_take_report(app->worker, &r)) {
+    while (app->worker != NULL && worker_take_report(app->worker, &r)) {
         turn_take_report(app, &r);
         report_release(&r);
     }
@@ -348,26 +372,34 @@ static int wait_ms(const struct app *app)
     return wait;
 }
 
-static void loop(struct app *app)
+/* Waits for a key, a report, a signal, news of the download. False: that failed. */
+static bool wait_for_something(const struct app *app)
 {
     struct pollfd fd[] = {
         {.fd = ui_fd(app->ui), .events = POLLIN},
         {.fd = worker_fd(app->worker), .events = POLLIN},
         {.fd = signals_fd(), .events = POLLIN},
+        {.fd = pull_fd(app), .events = POLLIN}, /* -1 is left out */
     };
 
+    return poll(fd, sizeof(fd) / sizeof(fd[0]), wait_ms(app)) >= 0 || errno == EINTR;
+}
+
+static void loop(struct app *app)
+{
     while (!app->is_ending) {
         if (ui_is_dirty(app->ui) && since_ms(app->drawn_at) >= FRAME_MS) {
             ui_draw(app->ui);
             app->drawn_at = clock_seconds();
         }
-        if (poll(fd, sizeof(fd) / sizeof(fd[0]), wait_ms(app)) < 0 && errno != EINTR)
+        if (!wait_for_something(app))
             break;
         take_signals(app);
         if (!ui_read(app->ui))
             end_by_signal(app, SIGHUP);
         take_intents(app);
         take_reports(app);
+        pull_take_state(app);
         turn_save(app);
     }
 }
@@ -411,7 +443,7 @@ static bool open_conversation(struct app *app, struct err *err)
     app->talk = conversation_open();
     if (!app->opt->no_history && !conversation_keep(app->talk, app->history, err))
         return false;
-    conversation_set_model(app->talk, app->opt->model);
+    conversation_set_model(app->talk, app->model.name);
     if (!load_asked(app, err))
         return false;
     if (system == NULL && conversation_past(app->talk)->n == 0)
@@ -429,15 +461,13 @@ static bool open_screen(struct app *app, struct err *err)
     opt.command = app_commands(&opt.n_command);
     if (!signals_open(ui_restore_terminal, err))
         return false;
-    if (app->opt->engine.path != NULL)
-        interrupt_guard_model(app->opt->engine.path, ui_restore_terminal);
     mem_on_failure(ui_restore_terminal);
     app->ui = ui_open(&opt, err);
     if (app->ui == NULL)
         return false;
     app->status.state = UI_LOADING;
-    turn_show_model(app, app->opt->model);
-    ui_set_welcome(app->ui, app->opt->is_built_in ? welcome_built_in : welcome_other);
+    turn_show_model(app, app->model.name);
+    app_show_welcome(app);
     turn_show_past(app);
     app_show_title(app);
     if (app->history == NULL)
@@ -449,10 +479,13 @@ static bool open_screen(struct app *app, struct err *err)
 /* The running turn gets a moment to end; then the answer is kept as it came. */
 static void part(struct app *app)
 {
-    struct pollfd fd = {.fd = worker_fd(app->worker), .events = POLLIN};
+    struct pollfd fd = {.events = POLLIN};
     double since = clock_seconds();
     struct err err;
 
+    if (app->worker == NULL)
+        return;
+    fd.fd = worker_fd(app->worker);
     turn_drop_queue(app);
     turn_stop(app);
     while (app->is_busy && since_ms(since) < PARTING_MS) {
@@ -461,18 +494,27 @@ static void part(struct app *app)
     }
     if (app->is_busy && !conversation_save_answer(app->talk, &err))
         app_show_history_error(app, &err);
-    if (app->is_busy || !app->is_loaded)
-        worker_abandon(app->worker); /* a step, or loading, that takes its time */
-    else
-        worker_stop(app->worker);
-    app->worker = NULL;
+    model_stop(app);
+}
+
+/* With the terminal given back: whoever looks at the shell again should know. */
+static void end_download(struct app *app)
+{
+    char *name;
+
+    if (pull_end(app, &name))
+        output_note("the download of '%s' is not complete; what has come is kept, and "
+                    "'hadal pull %s' goes on",
+                    name, name);
+    free(name);
 }
 
 static void release(struct app *app)
 {
     ui_close(app->ui);
     mem_on_failure(NULL);
-    signals_close();
+    signals_close(); /* from here on ^C ends the program at once */
+    end_download(app);
     conversation_close(app->talk);
     history_close(app->history);
     for (size_t i = 0; i < app->n_queue; i++)
@@ -480,6 +522,8 @@ static void release(struct app *app)
     free(app->queue);
     ui_intent_release(&app->later);
     free(app->question);
+    catalog_model_release(&app->model);
+    catalog_model_release(&app->model_before);
 }
 
 bool app_run(const struct app_options *opt, struct err *err)
@@ -489,13 +533,13 @@ bool app_run(const struct app_options *opt, struct err *err)
         .think = opt->think,
         .sampling = opt->sampling,
         .has_seed = opt->has_seed,
+        .model = {mem_dup(opt->model), mem_dup(opt->engine.path)},
     };
     bool ok = false;
 
     if (!open_conversation(&app, err) || !open_screen(&app, err))
         goto done;
-    app.worker = worker_start(&opt->engine, &opt->session, err);
-    if (app.worker == NULL)
+    if (!model_start(&app, err))
         goto done;
     loop(&app);
     part(&app);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The chat on the terminal: one loop over two inboxes (keys, reports of the inference
- * thread) and the signals, with one draw at its end.
+ * The chat on the terminal: one loop over the keys, the reports of the inference
+ * thread, the state of a download and the signals, with one draw at its end.
  */
 #ifndef HADAL_APP_H
 #define HADAL_APP_H
@@ -22,7 +22,6 @@ struct app_options {
     struct engine_options engine;
     struct session_options session;
     const char *model;  /* its name, for the status line and the history */
-    bool is_built_in;   /* the model that comes with hadal */
     bool go_on;         /* with the session of the newest message */
     const char *chat;   /* id or prefix of a session to go on with; NULL: a new one */
     bool no_history;    /* nothing is written; a session given is still read */

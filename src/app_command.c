@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -158,12 +159,39 @@ static void run_seed(struct app *app, const char *argument)
     say(app, UI_NOTICE, "from the next message on");
 }
 
+static void run_pull(struct app *app, const char *argument)
+{
+    if (strcmp(argument, "cancel") == 0)
+        pull_stop(app);
+    else if (*argument != '\0')
+        pull_begin(app, argument);
+    else if (app->pull.name != NULL && app->pull.puller == NULL)
+        pull_accept(app);
+    else
+        say(app, UI_ERROR,
+            "/pull takes a name: org/repo, org/repo:QUANT or org/repo/file.gguf");
+}
+
+static void run_model(struct app *app, const char *argument)
+{
+    struct ui_intent intent = {.kind = UI_USE_MODEL};
+
+    if (*argument == '\0') {
+        ui_go(app->ui, UI_PLACE_MODELS, NULL);
+        return;
+    }
+    intent.text = mem_dup(argument);
+    app_do(app, &intent);
+}
+
 // clang-format off
 #define COMMANDS(ROW)                                                                  \
     ROW("/new", "", "begin a new session", run_new)                                    \
     ROW("/sessions", "[FILTER]", "list of sessions", run_sessions)                     \
     ROW("/search", "WORDS", "search all messages", run_search)                         \
     ROW("/title", "TEXT", "name this session", run_title)                              \
+    ROW("/model", "[NAME]", "list of models, or go on with this one", run_model)       \
+    ROW("/pull", "NAME|cancel", "download a model, or stop it", run_pull)              \
     ROW("/copy", "", "the last answer into the clipboard, as Markdown", run_copy)  \
     ROW("/system", "[TEXT|none]", "show or change the system prompt", run_system)      \
     ROW("/think", "on|off|default", "let the model think first", run_think)            \
@@ -228,32 +256,58 @@ static void suggest(struct app *app, const char *name)
         }
     }
     if (least <= 3)
-        snprintf(line, sizeof(line), "unknown command '%.40s'; did you mean %s?", name,
-                 commands[best].name);
+        snprintf(
+            line, sizeof(line),
+            "unknown command '%.40s'; did you mean %s? (a space before it sends it)",
+            name, commands[best].name);
     else
-        snprintf(line, sizeof(line), "unknown command '%.40s'; /help lists them", name);
+        snprintf(
+            line, sizeof(line),
+            "unknown command '%.40s'; /help lists them (a space before it sends it)",
+            name);
     say(app, UI_ERROR, line);
+}
+
+/* Without blanks at its ends; free(). */
+static char *trimmed(const char *text)
+{
+    size_t len;
+
+    text += strspn(text, " \n");
+    len = strlen(text);
+    while (len > 0 && strchr(" \n", text[len - 1]) != NULL)
+        len--;
+    return mem_dup_n(text, len);
+}
+
+static bool run(struct app *app, const char *name, const char *argument)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            runs[i](app, argument);
+            return true;
+        }
+    }
+    return false;
 }
 
 bool app_command(struct app *app, const char *text)
 {
     size_t len = strcspn(text, " \n");
-    const char *argument = text + len + strspn(text + len, " ");
+    char *argument;
     char *name;
 
-    /* A path is no command. */
-    if (text[0] != '/' || len == 1 || memchr(text + 1, '/', len - 1) != NULL)
+    /* "//", a path and the beginning of a comment in C are no commands. */
+    if (text[0] != '/' || !islower((unsigned char)text[1]) ||
+        memchr(text + 1, '/', len - 1) != NULL)
         return false;
     name = mem_dup_n(text, len);
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) == 0) {
-            runs[i](app, argument);
-            free(name);
-            return true;
-        }
+    argument = trimmed(text + len);
+    if (!run(app, name, argument)) {
+        suggest(app, name);
+        ui_set_draft(app->ui, text);
     }
-    suggest(app, name);
-    ui_set_draft(app->ui, text);
+    free(argument);
     free(name);
     return true;
 }

@@ -1,20 +1,38 @@
 /* SPDX-License-Identifier: MIT
  *
  * The state of the running chat, shared by app.c (the loop), app_turn.c (asking and
- * answers) and app_command.c (what is typed with a slash). Main thread only.
+ * answers), app_model.c (which model), app_pull.c (a download) and app_command.c (what
+ * is typed with a slash). Main thread only.
  */
 #ifndef HADAL_APP_PRIV_H
 #define HADAL_APP_PRIV_H
 
 #include "src/app.h"
+#include "src/catalog.h"
 #include "src/conversation.h"
+#include "src/puller.h"
+#include "src/rate.h"
 #include "src/worker.h"
 #include "ui/ui.h"
+
+/* A download, and what the panel shows of it. */
+struct app_pull {
+    struct puller *puller; /* NULL: none runs */
+    char *name;            /* as it was asked for, owned; NULL: there is no panel */
+    char *model;           /* what came, as the list of models has it, owned; or NULL */
+    bool is_agreed;        /* to fetch */
+    struct puller_state state;
+    struct rate rate;
+};
 
 struct app {
     const struct app_options *opt;
     struct ui *ui;
-    struct worker *worker;
+    struct worker *worker;      /* NULL: it could not be started, and the end is near */
+    struct catalog_model model; /* that answers, or is being loaded */
+    struct catalog_model model_before; /* to come back to; name NULL: none */
+    bool has_switched;                 /* model is not the one of opt */
+    struct app_pull pull;
     struct history *history; /* NULL: it could not be opened */
     struct conversation *talk;
 
@@ -49,6 +67,7 @@ struct app {
 void app_show_error(struct app *app, const struct err *err);
 void app_show_history_error(struct app *app, const struct err *err); /* once */
 void app_show_title(struct app *app);
+void app_show_welcome(struct app *app);
 void app_do(struct app *app, struct ui_intent *intent); /* takes the intent's text */
 
 /* app_turn.c */
@@ -60,6 +79,25 @@ void turn_take_report(struct app *app, struct report *r);
 void turn_show_model(struct app *app, const char *model);
 void turn_save(struct app *app); /* at most once a second */
 void turn_show_past(struct app *app);
+
+/* app_model.c */
+bool model_start(struct app *app, struct err *err) MUST_USE;
+void model_stop(struct app *app);
+void model_list(struct app *app);
+void model_use(struct app *app, const char *name);
+void model_is_ready(struct app *app);
+/* The model cannot be loaded: the one before comes back; false where there is none. */
+bool model_give_back(struct app *app, const struct err *why);
+
+/* app_pull.c */
+void pull_begin(struct app *app, const char *name);
+int pull_fd(const struct app *app); /* -1: no download */
+void pull_take_state(struct app *app);
+void pull_accept(struct app *app); /* what the panel asks */
+void pull_decline(struct app *app);
+void pull_stop(struct app *app); /* what has come is kept */
+/* The program ends: stops it; true where a part of *name (owned) is left. */
+bool pull_end(struct app *app, char **name);
 
 /* app_command.c */
 const struct ui_command *app_commands(size_t *n);

@@ -136,6 +136,7 @@ static void take_ready(struct app *app, const struct report *r)
     app->status.state = UI_READY;
     app->status.ctx_size = r->ctx_size;
     ui_set_status(app->ui, &app->status);
+    model_is_ready(app);
     turn_send_next(app);
 }
 
@@ -245,6 +246,8 @@ void turn_take_report(struct app *app, struct report *r)
         return;
     }
     if (r->turn == 0 && r->kind == REPORT_FAILED) {
+        if (model_give_back(app, &r->err))
+            return;
         app->end = r->err; /* of loading: there is nothing to talk to */
         app->is_ending = true;
         return;

@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "src/app.h"
@@ -20,7 +19,6 @@ static struct app_options app_options_of(const struct options *opt,
         .engine = model_engine_options(opt, model->path),
         .session = model_session_options(opt),
         .model = model->name,
-        .is_built_in = strcmp(model->name, CATALOG_EMBEDDED) == 0,
         .go_on = opt->go_on,
         .chat = opt->session,
         .no_history = opt->no_history,

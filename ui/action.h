@@ -14,10 +14,12 @@
     ACTION(INTERRUPT, CHAT, "stop the answer; clear the message; twice: quit")         \
     ACTION(END_OF_INPUT, CHAT, "quit, when the message is empty")                      \
     ACTION(NEW_SESSION, CHAT, "begin a new session")                                   \
+    ACTION(STOP_DOWNLOAD, CHAT, "stop the download; what has come is kept")            \
     ACTION(FOLD, CHAT, "show or fold the model's thinking; complete a /command")       \
     ACTION(HELP, PLACES, "help: all keys and commands")                                \
     ACTION(SESSIONS, PLACES, "list of sessions: type to filter, Enter opens")          \
     ACTION(SEARCH, PLACES, "search all messages: Enter opens at the hit")              \
+    ACTION(MODELS, PLACES, "list of models: Enter goes on with the one chosen")        \
     ACTION(REDRAW, PLACES, "draw the screen again")                                    \
     ACTION(SUSPEND, PLACES, "suspend; fg comes back")                                  \
     ACTION(PAGE_UP, READING, "a page back; the answer goes on below")                  \

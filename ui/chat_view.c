@@ -10,8 +10,8 @@
 
 #include "src/base/mem.h"
 #include "src/base/termtext.h"
+#include "ui/block.h"
 #include "ui/ui_priv.h"
-#include "ui/wrap.h"
 
 enum {
     PROMPT_WIDTH = 2,  /* "> " */
@@ -57,32 +57,6 @@ static void draw_input(struct ui *ui, struct rect area)
         c->cursor_col = c->cols - 1;
 }
 
-/* Text of several lines, wrapped, in at most `rows` rows; returns how many it took. */
-static int draw_text(struct canvas *c, struct rect area, enum style style,
-                     const char *text)
-{
-    int row = 0;
-
-    while (*text != '\0' && row < area.rows) {
-        size_t len = strcspn(text, "\n");
-        const char *end = text + len;
-
-        do {
-            size_t shown = 0;
-            size_t n = 0;
-
-            if (len > 0)
-                n = wrap_row(text, len, area.cols, WRAP_WORDS, &shown);
-            canvas_put(c, area.row + row++, area.col, area.col + area.cols, style, text,
-                       shown);
-            text += n;
-            len -= n;
-        } while (len > 0 && row < area.rows);
-        text = *end == '\n' ? end + 1 : end;
-    }
-    return row;
-}
-
 static void draw_transcript(struct ui *ui, struct rect area, bool *more)
 {
     struct rect inner = area;
@@ -97,7 +71,7 @@ static void draw_transcript(struct ui *ui, struct rect area, bool *more)
     if (!transcript_is_empty(ui->transcript))
         transcript_draw(ui->transcript, &ui->canvas, inner, more);
     else if (ui->welcome != NULL)
-        draw_text(&ui->canvas, inner, STYLE_TEXT, ui->welcome);
+        block_draw(&ui->canvas, inner, STYLE_TEXT, ui->welcome);
 }
 
 /* Rows that a notice takes; it is drawn where the last of them is at row `end`. */
@@ -107,18 +81,14 @@ static int draw_notice(struct ui *ui, struct rect area)
     enum style style = ui->notice.kind == UI_ERROR ? STYLE_ERROR : STYLE_NOTICE;
     struct rect at = {area.row, area.col + 1, 0, area.cols - 2};
     int rows = MAX_NOTICE_ROWS < area.rows / 2 ? MAX_NOTICE_ROWS : area.rows / 2;
-    int need = 0;
-    size_t len;
-    size_t shown;
+    int need;
 
     if (ui->notice.text == NULL || area.cols < 8)
         return 0;
-    len = strlen(ui->notice.text);
-    for (size_t i = 0; i < len; need++)
-        i += wrap_row(ui->notice.text + i, len - i, at.cols, WRAP_WORDS, &shown);
+    need = block_rows(ui->notice.text, at.cols);
     at.rows = need < rows ? need : rows;
     at.row = area.row + area.rows - at.rows;
-    draw_text(c, at, style, ui->notice.text);
+    block_draw(c, at, style, ui->notice.text);
     return at.rows;
 }
 
@@ -156,6 +126,7 @@ static void chat_draw(struct ui *ui, struct rect area)
     upper.rows = area.rows - input_rows - (has_rule ? 1 : 0);
     upper.rows -= draw_queue(ui, upper);
     upper.rows -= draw_notice(ui, upper);
+    upper.rows -= panel_draw(&ui->panel, &ui->canvas, upper);
     draw_transcript(ui, upper, &more);
     if (has_rule)
         status_draw_rule(ui, &ui->canvas, input.row - 1, area.col, area.col + area.cols,
@@ -169,6 +140,8 @@ static void submit(struct ui *ui)
 {
     char *text;
 
+    if (ui->panel.asks && editor_is_empty(&ui->editor))
+        ui_ask(ui, UI_ACCEPT, NULL);
     if (strspn(buf_text(&ui->editor.text), " \t\n") == ui->editor.text.len)
         return;
     ui_notice(ui, UI_NOTICE, 0, NULL);
@@ -289,7 +262,8 @@ static void chat_typed(struct ui *ui, const char *text, size_t len)
 }
 
 const struct view_ops chat_view = {
-    .hints = "Enter send · ^J new line · Esc stop · F1 help · F2 sessions · F3 search",
+    .hints = "Enter send · ^J line · Esc stop · F1 help · F2 sessions · F3 search "
+             "· F4 models",
     .draw = chat_draw,
     .act = chat_act,
     .typed = chat_typed,

@@ -7,6 +7,7 @@
 #include "ui/picker.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "src/base/termtext.h"
 
@@ -57,6 +58,23 @@ void picker_typed(struct picker *p, const char *text, size_t len)
         line++;
     editor_insert(&p->query, text, line);
     p->selected = 0;
+}
+
+bool picker_passes(const struct picker *p, const char *text)
+{
+    const char *filter = buf_text(&p->query.text);
+
+    while (*filter != '\0') {
+        size_t len = strcspn(filter, " ");
+        bool found = len == 0;
+
+        for (const char *at = text; *at != '\0' && !found; at++)
+            found = strncasecmp(at, filter, len) == 0;
+        if (!found)
+            return false;
+        filter += len + (filter[len] == ' ' ? 1 : 0);
+    }
+    return true;
 }
 
 void picker_fit(struct picker *p, size_t n, size_t page)

@@ -29,6 +29,10 @@ bool picker_act(struct picker *p, enum action action, size_t n, size_t page);
 /* Text goes into the query, up to the end of its first line. */
 void picker_typed(struct picker *p, const char *text, size_t len);
 
+/* Every word of the query is somewhere in the text; letters of ASCII match in either
+ * case. */
+bool picker_passes(const struct picker *p, const char *text);
+
 /* Keeps the selected entry among the `page` that are seen. */
 void picker_fit(struct picker *p, size_t n, size_t page);
 

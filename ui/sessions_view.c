@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "src/base/clock.h"
 #include "src/base/mem.h"
@@ -20,30 +19,11 @@ static const char *title_of(const struct session_row *s)
     return s->title != NULL ? s->title : "(no title)";
 }
 
-/* Every word of the filter is somewhere in the title; letters of ASCII match in either
- * case. */
-static bool passes(const char *title, const char *filter)
-{
-    while (*filter != '\0') {
-        size_t len = strcspn(filter, " ");
-        bool found = len == 0;
-
-        for (const char *p = title; *p != '\0' && !found; p++)
-            found = strncasecmp(p, filter, len) == 0;
-        if (!found)
-            return false;
-        filter += len + (filter[len] == ' ' ? 1 : 0);
-    }
-    return true;
-}
-
 static void filter(struct ui *ui)
 {
-    const char *query = buf_text(&ui->sessions_picker.query.text);
-
     ui->n_match = 0;
     for (size_t i = 0; i < ui->n_session; i++) {
-        if (!passes(title_of(&ui->session[i]), query))
+        if (!picker_passes(&ui->sessions_picker, title_of(&ui->session[i])))
             continue;
         ui->match =
             mem_grow(ui->match, &ui->match_cap, ui->n_match + 1, sizeof(*ui->match));

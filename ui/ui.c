@@ -29,9 +29,8 @@ enum {
 };
 
 static const struct view_ops *const places[] = {
-    [UI_PLACE_CHAT] = &chat_view,
-    [UI_PLACE_SESSIONS] = &sessions_view,
-    [UI_PLACE_SEARCH] = &search_view,
+    [UI_PLACE_CHAT] = &chat_view,     [UI_PLACE_SESSIONS] = &sessions_view,
+    [UI_PLACE_SEARCH] = &search_view, [UI_PLACE_MODELS] = &models_view,
     [UI_PLACE_HELP] = &help_view,
 };
 
@@ -49,6 +48,7 @@ struct ui *ui_create(const struct ui_options *opt)
     editor_init(&ui->editor);
     picker_init(&ui->sessions_picker);
     picker_init(&ui->search_picker);
+    picker_init(&ui->models_picker);
     ui->transcript = transcript_open();
     ui->view = &chat_view;
     ui->is_dirty = true;
@@ -75,14 +75,18 @@ void ui_close(struct ui *ui)
     transcript_close(ui->transcript);
     sessions_clear(ui);
     search_clear(ui);
+    models_clear(ui);
+    panel_clear(&ui->panel);
     picker_release(&ui->sessions_picker);
     picker_release(&ui->search_picker);
+    picker_release(&ui->models_picker);
     editor_release(&ui->editor);
     input_release(&ui->input);
     canvas_release(&ui->canvas);
     for (size_t i = 0; i < ui->n_intent; i++)
         ui_intent_release(&ui->intent[i]);
     free(ui->match);
+    free(ui->model_match);
     free(ui->doomed);
     free(ui->model);
     free(ui->device);
@@ -228,6 +232,8 @@ static bool act_anywhere(struct ui *ui, enum action action)
             ui_go(ui, UI_PLACE_CHAT, NULL);
         else if (ui_is_busy(ui))
             ui_ask(ui, UI_STOP, NULL);
+        else if (ui->panel.asks)
+            ui_ask(ui, UI_DECLINE, NULL);
         else
             ui_notice(ui, UI_NOTICE, 0, NULL);
         return true;
@@ -239,6 +245,12 @@ static bool act_anywhere(struct ui *ui, enum action action)
         return true;
     case ACTION_SEARCH:
         go_or_return(ui, UI_PLACE_SEARCH);
+        return true;
+    case ACTION_MODELS:
+        go_or_return(ui, UI_PLACE_MODELS);
+        return true;
+    case ACTION_STOP_DOWNLOAD:
+        ui_ask(ui, UI_STOP_DOWNLOAD, NULL);
         return true;
     case ACTION_NEW_SESSION:
         ui_go(ui, UI_PLACE_CHAT, NULL);

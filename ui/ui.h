@@ -47,6 +47,11 @@ enum ui_intent_kind {
     UI_OPEN_SESSION,   /* text: its id; message: where to, or 0 */
     UI_DELETE_SESSION, /* text: its id; call ui_set_sessions */
     UI_SEARCH,         /* text; call ui_set_hits */
+    UI_LIST_MODELS,    /* call ui_set_models */
+    UI_USE_MODEL,      /* text: its name */
+    UI_ACCEPT,         /* what the panel asks */
+    UI_DECLINE,
+    UI_STOP_DOWNLOAD,
     UI_SUSPEND,
     UI_QUIT,
 };
@@ -115,8 +120,32 @@ struct ui_hit {
 };
 void ui_set_hits(struct ui *ui, const struct ui_hit *row, size_t n);
 
+struct ui_model {
+    const char *name, *note; /* note: its size; NULL: none */
+    bool is_current;
+};
+void ui_set_models(struct ui *ui, const struct ui_model *row, size_t n);
+
+/* A panel above the input, about something that goes on beside the chat. */
+struct ui_panel {
+    const char *title;
+    const char *text; /* lines, wrapped; NULL: none */
+    enum ui_notice_kind kind;
+    int64_t done, total; /* of the bar; total 0: no bar */
+    const char *figures; /* beside the bar, what matters most first */
+    const char *keys;    /* what keys do about it */
+    bool asks;           /* Enter on an empty line is UI_ACCEPT, Esc UI_DECLINE */
+};
+void ui_set_panel(struct ui *ui, const struct ui_panel *panel); /* NULL: none */
+
 /* Opens a place as its key would. */
-enum ui_place { UI_PLACE_CHAT, UI_PLACE_SESSIONS, UI_PLACE_SEARCH, UI_PLACE_HELP };
+enum ui_place {
+    UI_PLACE_CHAT,
+    UI_PLACE_SESSIONS,
+    UI_PLACE_SEARCH,
+    UI_PLACE_MODELS,
+    UI_PLACE_HELP
+};
 void ui_go(struct ui *ui, enum ui_place place, const char *query);
 
 /* Into the clipboard, by the terminal; false where that cannot be. */

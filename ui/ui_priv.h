@@ -31,6 +31,7 @@ struct view_ops {
 extern const struct view_ops chat_view;
 extern const struct view_ops sessions_view;
 extern const struct view_ops search_view;
+extern const struct view_ops models_view;
 extern const struct view_ops help_view;
 
 struct session_row {
@@ -46,6 +47,19 @@ struct hit_row {
     struct styled snippet;
     size_t mark_end; /* where the mark ends in it */
     char *found;     /* the words that were found, owned */
+};
+
+struct model_row {
+    char *name, *note; /* owned, safe but for name, which goes back */
+    bool is_current;
+};
+
+/* What struct ui_panel says, owned and safe; title NULL: none. */
+struct panel {
+    char *title, *text, *figures, *keys;
+    enum ui_notice_kind kind;
+    int64_t done, total;
+    bool asks;
 };
 
 struct notice {
@@ -82,6 +96,14 @@ struct ui {
     size_t n_hit;
     bool hits_due; /* asked for, not yet come */
 
+    struct picker models_picker;
+    struct model_row *model_row; /* [n_model] */
+    size_t n_model;
+    size_t *model_match; /* [n_model_match] those that pass the filter */
+    size_t n_model_match, model_match_cap;
+
+    struct panel panel;
+
     int help_top;
 
     struct ui_intent intent[MAX_INTENTS];
@@ -113,5 +135,10 @@ void status_draw_rule(const struct ui *ui, struct canvas *c, int row, int col,
 
 void sessions_clear(struct ui *ui);
 void search_clear(struct ui *ui);
+void models_clear(struct ui *ui);
+
+/* Draws the panel at the bottom of the area; returns how many rows it took. */
+int panel_draw(const struct panel *p, struct canvas *c, struct rect area);
+void panel_clear(struct panel *p);
 
 #endif

@@ -10,13 +10,28 @@
 #include <string.h>
 
 #include "src/app.h"
+#include "src/output.h"
+
+static void set_built_in(struct app_options *opt)
+{
+    const char *path = getenv("HADAL_MINI");
+
+    opt->model = "hadal-mini";
+    if (path != NULL)
+        opt->engine.path = path;
+}
 
 int main(int argc, char **argv)
 {
     struct app_options opt = {
-        .model = "fake-model", .max_tokens = -1, .sampling = {.temperature = 0}};
+        .model = "fake-model",
+        .engine = {.path = "fake.gguf"},
+        .max_tokens = -1,
+        .sampling = {.temperature = 0},
+    };
     struct err err = {.kind = ERR_NONE};
 
+    output_prepare();
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--continue") == 0)
             opt.go_on = true;
@@ -27,7 +42,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--mono") == 0)
             opt.colour = APP_MONO;
         else if (strcmp(argv[i], "--builtin") == 0)
-            opt.is_built_in = true;
+            set_built_in(&opt);
         else
             return 2;
     }

@@ -4,6 +4,7 @@
  * by a word of the last message, at a chosen speed. A thread of its own, as the real
  * one, so that the same races are there.
  *
+ * A model with "broken" in its path cannot be loaded.
  * Environment: FAKE_LOAD_MS, FAKE_PREFILL_MS (of 10 steps), FAKE_TOKEN_MS.
  */
 #include "config.h"
@@ -42,6 +43,7 @@ struct worker {
     pthread_t thread;
     int wake_fd;
     struct engine_info info;
+    bool is_broken; /* the model cannot be loaded */
     atomic_bool stop;
     int ctx_size;
     pthread_mutex_t lock; /* of everything below */
@@ -61,7 +63,8 @@ static const struct canned canned[] = {
      "日本語の敬語は、話し手と聞き手の関係によって言葉の形が変わる仕組みです。"
      "「です」「ます」は丁寧語、「いらっしゃる」は尊敬語です。\n\n"
      "中文也可以：模型在本机运行，不需要网络。\n\n"
-     "Emoji: 🙂 👍🏽 👩‍💻 👨‍👩‍👧‍👦 🇩🇪 ❤️ ✔️ "
+     "Emoji: 🙂 👍🏽 👩‍💻 👨‍👩‍👧‍👦 🇩🇪 ❤️ "
+     "✔️ "
      "1️⃣ "
      "end.\n"
      "Combining: e\xCC\x81 n\xCC\x83 Z\xCC\xB6\xCC\xA8 กำ नि 한국어 end."},
@@ -209,7 +212,7 @@ static void *run(void *arg)
     struct fake_ask *ask;
 
     nap("FAKE_LOAD_MS", 0);
-    if (getenv("FAKE_LOAD_FAILS") != NULL) {
+    if (w->is_broken || getenv("FAKE_LOAD_FAILS") != NULL) {
         r.kind = REPORT_FAILED;
         err_set(&r.err, ERR_MODEL, "fake.gguf: empty file");
     }
@@ -231,7 +234,7 @@ struct worker *worker_start(const struct engine_options *engine,
     sigset_t before;
     int code;
 
-    (void)engine;
+    w->is_broken = strstr(engine->path, "broken") != NULL;
     w->info = (struct engine_info){.name = "fake", .backend = "cpu", .n_threads = 2};
     w->ctx_size = session->ctx_tokens > 0 ? session->ctx_tokens : 4096;
     w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -328,6 +328,106 @@ static void test_show(void)
     ui_close(ui);
 }
 
+static void test_models(void)
+{
+    struct ui *ui = make_ui();
+    const struct ui_model rows[] = {
+        {.name = "Big", .note = "98.1 MB"},
+        {.name = "evil \033[2J", .note = NULL},
+        {.name = "模型🙂", .note = "31.5 MB", .is_current = true},
+    };
+
+    feed(ui, "\033OS"); /* F4 */
+    INTENDS(ui, UI_LIST_MODELS, NULL);
+    ui_set_models(ui, rows, 3);
+    ui_compose(ui, 12, 40);
+    ROW(ui, 1, " models:");
+    ROW(ui, 2, "  3 models · /pull ORG/REPO fetches ano…");
+    ROW(ui, 3, "  Big                           98.1 MB");
+    ROW(ui, 4, "  evil ^[[2J");
+    ROW(ui, 5, "▌ 模型🙂                        31.5 MB");
+    feed(ui, "EVIL");
+    ui_compose(ui, 12, 40);
+    ROW(ui, 2, "  1 of 3 models");
+    feed(ui, "\r");
+    INTENDS(ui, UI_USE_MODEL, "evil \033[2J"); /* the name itself */
+    CHECK(ui->view == &chat_view);
+    feed(ui, "\033OS"); /* the selection is at the one that answers */
+    INTENDS(ui, UI_LIST_MODELS, NULL);
+    ui_set_models(ui, rows, 3);
+    feed(ui, "\r");
+    INTENDS(ui, UI_USE_MODEL, "模型🙂");
+    feed(ui, "\033OSnone\r");
+    INTENDS(ui, UI_LIST_MODELS, NULL);
+    CHECK(is_idle(ui) && ui->view == &chat_view);
+    ui_close(ui);
+}
+
+static const struct ui_panel running = {
+    .title = "download: org/repo",
+    .text = "日本語🙂\033[2J.gguf, file 2 of 3",
+    .done = 50,
+    .total = 100,
+    .figures = "50%  0:42 left  1.2 MB/s  46.1 MB of 98.1 MB",
+    .keys = "^X stops",
+};
+
+static void test_panel(void)
+{
+    struct ui *ui = make_ui();
+
+    ui_set_panel(ui, &running);
+    ui_compose(ui, 24, 80);
+    ROW(ui, 17,
+        "── download: org/repo ──────────────────────────────────────────"
+        "────────────────");
+    ROW(ui, 18, " 日本語🙂^[[2J.gguf, file 2 of 3");
+    ROW(ui, 19, " ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱▱▱ 50%  0:42 left  1.2 MB/s  46.1 MB of 98.1 MB");
+    ROW(ui, 20, " ^X stops");
+    ui_compose(ui, 8, 40); /* the text goes first, then the title */
+    ROW(ui, 3, " ▰▰▰▰▰▱▱▱▱▱ 50%  0:42 left  1.2 MB/s  …");
+    ROW(ui, 4, " ^X stops");
+    ui_compose(ui, 5, 20);
+    ROW(ui, 2, " ▰▰▰▰▱▱▱▱ 50%  0:4…");
+    feed(ui, "\r\x18");
+    INTENDS(ui, UI_STOP_DOWNLOAD, NULL); /* Enter is not about it */
+    CHECK(is_idle(ui));
+    ui_set_panel(ui, NULL);
+    ui_compose(ui, 24, 80);
+    ROW(ui, 19, "");
+    ui_close(ui);
+}
+
+static void test_question(void)
+{
+    struct ui *ui = make_ui();
+    struct ui_panel panel = running;
+
+    panel.total = 0;
+    panel.text = "first\nsecond line, which is too long for a row of this screen";
+    panel.keys = "Enter fetches it";
+    panel.asks = true;
+    ui_set_panel(ui, &panel);
+    ui_compose(ui, 12, 40);
+    ROW(ui, 4, "── download: org/repo ──────────────────");
+    ROW(ui, 5, " first");
+    ROW(ui, 6, " second line, which is too long for a");
+    ROW(ui, 7, " row of this screen");
+    ROW(ui, 8, " Enter fetches it");
+    feed(ui, "a message\r"); /* what is typed meanwhile is no answer */
+    INTENDS(ui, UI_SUBMIT, "a message");
+    CHECK(is_idle(ui));
+    feed(ui, "\r");
+    INTENDS(ui, UI_ACCEPT, NULL);
+    ui_set_status(ui, &(struct ui_status){.state = UI_ANSWERING});
+    feed(ui, "\033\033"); /* Esc stops the answer first */
+    INTENDS(ui, UI_STOP, NULL);
+    ui_set_status(ui, &(struct ui_status){.state = UI_READY});
+    feed(ui, "\033x");
+    INTENDS(ui, UI_DECLINE, NULL);
+    ui_close(ui);
+}
+
 static void test_help(void)
 {
     struct ui *ui = make_ui();
@@ -349,13 +449,15 @@ static void test_help(void)
  * the cursor is on the screen. The canvas asserts nothing: sanitizers do. */
 static void test_sizes(void)
 {
-    static const char *const keys[] = {"", "\033OP", "\033OQ", "\033OR"};
+    static const char *const keys[] = {"", "\033OP", "\033OQ", "\033OR", "\033OS"};
     struct ui *ui = make_ui();
 
     say(ui, ROLE_ASSISTANT,
         "日本語の**文字**列 `code` 👩‍💻\n```\ncode\n```\n- list");
     ui_notice(ui, UI_ERROR, 0, "something went wrong: 日本語の文字列 and more text");
     ui_set_queue(ui, 2, "日本語の文字列");
+    ui_set_panel(ui, &running);
+    ui_set_models(ui, &(struct ui_model){.name = "模型🙂", .note = "31.5 MB"}, 1);
     feed(ui, "日本語の文字列\nsecond line");
     for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
         feed(ui, keys[k]);
@@ -406,8 +508,10 @@ int main(int argc, char **argv)
         {"screen", test_screen},     {"pieces", test_pieces},
         {"follow", test_follow},     {"thinking", test_thinking},
         {"sessions", test_sessions}, {"search", test_search},
-        {"show", test_show},         {"help", test_help},
-        {"sizes", test_sizes},       {"large", test_large},
+        {"models", test_models},     {"panel", test_panel},
+        {"question", test_question}, {"show", test_show},
+        {"help", test_help},         {"sizes", test_sizes},
+        {"large", test_large},
     };
 
     return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
