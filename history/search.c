@@ -86,7 +86,8 @@ static bool is_filtered(const struct history_query *query)
 }
 
 /* ?1 expression, ?2 limit, ?3 model, ?4 since, ?5 role. The index leads every join: its
- * own order, newest first, is then the order of the hits. */
+ * own order, newest first, is then the order of the hits. A question is its answer's
+ * model's, whichever the session went on with later. */
 static void make_sql(char sql[1024], const struct history_query *query)
 {
     static const char filters[] =
@@ -94,8 +95,9 @@ static void make_sql(char sql[1024], const struct history_query *query)
         " CROSS JOIN sessions s ON s.id = m.session"
         " WHERE messages_fts MATCH ?1 AND m.created_ms >= ?4"
         " AND (?5 IS NULL OR m.role = ?5)"
-        " AND (?3 IS NULL OR coalesce(m.model, s.model) = ?3"
-        " OR substr(coalesce(m.model, s.model), -length(?3) - 1) = '/' || ?3)";
+        " AND (?3 IS NULL OR '/' || ?3 = substr('/' || coalesce(m.model,"
+        " (SELECT a.model FROM messages a WHERE a.session = m.session AND a.id > m.id"
+        " AND a.model IS NOT NULL ORDER BY a.id LIMIT 1), s.model), -length(?3) - 1))";
     char best_of[32];
 
     snprintf(best_of, sizeof(best_of), "%d", BEST_OF);

@@ -89,7 +89,7 @@ static const struct option table[] = {
     {"limit", 0, OPTIONS_SEARCH, OPTION_INTEGER, FIELD(limit), 0, 1, INT_MAX,
      "N", "at most N hits (default 50)"},
     {"model", 'm', OPTIONS_SEARCH, OPTION_TEXT, FIELD(search_model), 0, 0, 0,
-     "MODEL", "only messages of sessions with this model"},
+     "MODEL", "only answers of this model, and the questions to them"},
     {"since", 0, OPTIONS_SEARCH, OPTION_TEXT, FIELD(since), 0, 0, 0,
      "DATE", "only messages since 2026-11-24, or of the last 7d, 24h"},
     {"role", 0, OPTIONS_SEARCH, OPTION_TEXT, FIELD(role), 0, 0, 0,

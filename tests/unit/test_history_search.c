@@ -443,6 +443,41 @@ static void filters(void)
     files_remove(&f);
 }
 
+/* A session that went on with another model: each question is its answer's model's. */
+static void models(void)
+{
+    static const char *const answered_by[] = {"org/a", "b", NULL};
+    struct history_message m = {.text = "word", .len = 4};
+    struct history_query q = {.text = "word"};
+    char id[HISTORY_ID_CAP];
+    struct files f;
+    struct err err;
+    struct history *h;
+
+    files_make(&f);
+    h = files_open(f.db, HISTORY_WRITE);
+    CHECK(history_begin_session(h, "org/a", NULL, id, &err));
+    for (size_t i = 0; i < 3; i++) {
+        m.role = ROLE_USER;
+        m.model = NULL;
+        CHECK(history_add(h, id, &m, NULL, &err));
+        m.role = ROLE_ASSISTANT;
+        m.model = answered_by[i];
+        if (m.model != NULL)
+            CHECK(history_add(h, id, &m, NULL, &err));
+    }
+    q.model = "org/a";
+    CHECK(count(h, &q) == 2);
+    q.model = "a";
+    CHECK(count(h, &q) == 2);
+    q.model = "b";
+    CHECK(count(h, &q) == 3); /* and the question that waits for its answer */
+    q.model = "rg/a";
+    CHECK(count(h, &q) == 0);
+    history_close(h);
+    files_remove(&f);
+}
+
 static void snippets(void)
 {
     struct buf text;
@@ -566,6 +601,7 @@ int main(int argc, char **argv)
         {"huge_queries", huge_queries},
         {"order_and_rank", order_and_rank},
         {"filters", filters},
+        {"models", models},
         {"snippets", snippets},
         {"finds_in_thinking", finds_in_thinking},
         {"since", since},
