@@ -2,8 +2,11 @@
 """Speed of llama.cpp on a GGUF, through llama-cpp-python's low-level calls.
 
   peer_llama_cpp.py MODEL --threads N -p TOKENS -n TOKENS -d DEPTH -r RUNS
+  peer_llama_cpp.py MODEL --threads N -p TOKENS --start
 
-Prints the JSON array that `hadal bench --json` prints, so that compare.py reads both.
+Prints the JSON array that `hadal bench --json` prints, so that compare.py reads both;
+with --start the seconds from loading the model to the first token, and of the prefill
+in them.
 """
 import argparse
 import ctypes
@@ -22,7 +25,9 @@ def main():
     ap.add_argument("-n", type=int, default=32)
     ap.add_argument("-d", type=int, default=0)
     ap.add_argument("-r", type=int, default=3)
+    ap.add_argument("--start", action="store_true")
     a = ap.parse_args()
+    began = time.perf_counter()
     quiet = L.llama_log_callback(lambda *_: None)
     L.llama_log_set(quiet, ctypes.c_void_p(0))
     L.llama_backend_init()
@@ -49,6 +54,12 @@ def main():
         step()
         return count / (time.perf_counter() - t)
 
+    if a.start:
+        loaded = time.perf_counter()
+        decode(a.p)
+        done = time.perf_counter()
+        print(json.dumps({"total_s": done - began, "prefill_s": done - loaded}))
+        return
     tests = []
     if a.p:
         def prefill():
