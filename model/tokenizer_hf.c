@@ -54,7 +54,7 @@ static bool load_text(struct load *l, const char *name, size_t max, struct buf *
     buf_init(out, max);
     if (access(l->file, R_OK) != 0)
         return err_set_errno(err, ERR_MODEL, errno, "%s: cannot be opened", l->file);
-    return file_read(l->file, ERR_MODEL, out, err);
+    return file_read_regular(l->file, ERR_MODEL, out, err);
 }
 
 static bool load_json(struct load *l, const char *name, size_t max, struct err *err)

@@ -227,7 +227,7 @@ static char *find_snapshot(const char *repo_dir)
     struct buf text;
 
     buf_init(&text, NAME_MAX_BYTES);
-    if (file_read(ref, ERR_IO, &text, NULL)) {
+    if (file_read_regular(ref, ERR_IO, &text, NULL)) {
         size_t len = strcspn(buf_text(&text), "\r\n \t");
 
         if (hub_is_plain(buf_text(&text), len)) {

@@ -94,7 +94,7 @@ static void found_manifest(const char *root, const char *path, const char *relat
     buf_init(&text, MANIFEST_MAX_BYTES);
     buf_init(&out, (size_t)-2);
     buf_init(&blob, (size_t)-2);
-    json = file_read(path, ERR_IO, &text, NULL)
+    json = file_read_regular(path, ERR_IO, &text, NULL)
                ? json_parse(buf_text(&text), text.len, path, ERR_MODEL, NULL)
                : NULL;
     digits = layer_digits(json);

@@ -86,20 +86,42 @@ bool file_read_fd(int fd, const char *what, struct buf *out, struct err *err)
     }
 }
 
-bool file_read(const char *path, enum err_kind kind, struct buf *out, struct err *err)
+static bool read_and_close(int fd, const char *path, enum err_kind kind,
+                           struct buf *out, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     char what[512];
     bool ok;
 
-    if (fd < 0)
-        return err_set_errno(err, kind, errno, "cannot open '%s'", path);
     snprintf(what, sizeof(what), "'%s'", path);
     ok = file_read_fd(fd, what, out, err);
     if (!ok && err != NULL)
         err->kind = kind;
     close(fd);
     return ok;
+}
+
+bool file_read(const char *path, enum err_kind kind, struct buf *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return err_set_errno(err, kind, errno, "cannot open '%s'", path);
+    return read_and_close(fd, path, kind, out, err);
+}
+
+bool file_read_regular(const char *path, enum err_kind kind, struct buf *out,
+                       struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0)
+        return err_set_errno(err, kind, errno, "cannot open '%s'", path);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return err_set(err, kind, "%s: not a regular file", path);
+    }
+    return read_and_close(fd, path, kind, out, err);
 }
 
 bool file_write_fd(int fd, const char *what, const void *data, size_t len,

@@ -31,6 +31,10 @@ bool file_read_fd(int fd, const char *what, struct buf *out, struct err *err) MU
 /* Appends the content of the file at path to *out. kind is the error kind to use. */
 bool file_read(const char *path, enum err_kind kind, struct buf *out,
                struct err *err) MUST_USE;
+/* The same of a file that the user did not name: a pipe or a device, which could keep
+ * the reader for ever, is refused. */
+bool file_read_regular(const char *path, enum err_kind kind, struct buf *out,
+                       struct err *err) MUST_USE;
 
 /* Writes all of data to fd, over short writes and EINTR. ERR_IO names `what`. */
 bool file_write_fd(int fd, const char *what, const void *data, size_t len,

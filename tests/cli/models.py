@@ -45,6 +45,28 @@ def test_not_a_file(h):
         h.fails(3, *ASK, "-m", name, names=name)
 
 
+def test_pipes_within(h):
+    """Nor is one in a model's folder, in the cache, or among another program's models."""
+    folder = os.path.join(h.path, "model")
+    manifests = os.path.join(h.path, ".ollama/models/manifests/registry.ollama.ai/library/x")
+    os.makedirs(manifests)
+    os.mkfifo(os.path.join(manifests, "1b"))
+    root = hub(h, "Org/Repo-GGUF", {"x.Q8_0.gguf": tiny()})
+    os.unlink(os.path.join(root, "refs", "main"))
+    os.mkfifo(os.path.join(root, "refs", "main"))
+    check("x.Q8_0" in h.works("list").text, "the list")
+    h.works("show", "Org/Repo-GGUF")
+    for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
+        os.makedirs(folder)
+        for other in ("tokenizer.json", "config.json"):
+            shutil.copyfile(fixture("v2-lite/" + other), os.path.join(folder, other))
+        if os.path.exists(os.path.join(folder, name)):
+            os.unlink(os.path.join(folder, name))
+        os.mkfifo(os.path.join(folder, name))
+        h.fails(3, "tokenize", "-m", folder, stdin=b"x", names=name)
+        shutil.rmtree(folder)
+
+
 def test_hub(h):
     hub(h, "Org/Repo-GGUF", {"x.Q8_0.gguf": tiny(), "x.Q4_K_M.gguf":
                              fixture("v2-lite/model-Q4_K_M.gguf"),
