@@ -17,9 +17,16 @@ struct engine_options model_engine_options(const struct options *opt, const char
                                    .chat_format = opt->chat_format};
 }
 
+static enum session_cache cache_type(const struct options *opt,
+                                     enum session_cache otherwise)
+{
+    return opt->cache_type >= 0 ? (enum session_cache)opt->cache_type : otherwise;
+}
+
 struct session_options model_session_options(const struct options *opt)
 {
-    return (struct session_options){.ctx_tokens = opt->ctx};
+    return (struct session_options){.ctx_tokens = opt->ctx,
+                                    .cache = cache_type(opt, SESSION_CACHE_F16)};
 }
 
 struct sampling model_sampling(const struct options *opt)
@@ -56,7 +63,8 @@ struct session *model_open_session(struct engine *engine, const struct options *
                                    struct err *err)
 {
     int ctx = opt->ctx > 0 ? opt->ctx : engine_info(engine)->ctx_train;
-    struct session_options how = {.ctx_tokens = opt->ctx, .cache = cache};
+    struct session_options how = {.ctx_tokens = opt->ctx,
+                                  .cache = cache_type(opt, cache)};
 
     if (n_tokens > (size_t)ctx) {
         err_set(err, ERR_CONTEXT,

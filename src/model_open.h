@@ -26,7 +26,8 @@ struct engine *model_open(const struct options *opt, enum model_parts parts,
                           struct err *err) MUST_USE;
 
 /* A session that holds n_tokens, or what --ctx says. ERR_CONTEXT with both numbers
- * where n_tokens are more than that, or than the model was trained for. */
+ * where n_tokens are more than that, or than the model was trained for. cache: its type
+ * where --cache-type does not say. */
 struct session *model_open_session(struct engine *engine, const struct options *opt,
                                    enum session_cache cache, size_t n_tokens,
                                    struct err *err) MUST_USE;

@@ -124,6 +124,8 @@ static const struct option table[] = {
      "auto|cpu|cuda|ref", "where to compute (ref: slow plain C, to compare with)"},
     {"ctx", 0, OPTIONS_COMMON | OPTIONS_CONFIG, OPTION_INTEGER, FIELD(ctx), 0, 1, INT_MAX,
      "N", "tokens that the context holds"},
+    {"cache-type", 0, OPTIONS_COMMON | OPTIONS_CONFIG, OPTION_CHOICE, FIELD(cache_type), 0, 0, 0,
+     "f16|f32|q8_0", "how the cache keeps the context (q8_0: half of f16's memory)"},
     {"chat-format", 0, OPTIONS_COMMON | OPTIONS_CONFIG, OPTION_TEXT, FIELD(chat_format), 0, 0, 0,
      "NAME", "use this chat format instead of the detected one"},
     {"color", 0, OPTIONS_COMMON | OPTIONS_CONFIG, OPTION_CHOICE, FIELD(color), 0, 0, 0,

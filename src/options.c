@@ -26,6 +26,7 @@ void options_init(struct options *opt)
     opt->temp = opt->top_p = opt->min_p = opt->repeat_penalty = -1;
     opt->top_k = -1;
     opt->seed = -1;
+    opt->cache_type = -1;
     opt->bench_prefill = 512;
     opt->bench_decode = 128;
     opt->bench_repeat = 3;

@@ -42,6 +42,7 @@ struct options {
     int threads;               /* 0: unset */
     int device;                /* enum backend_kind */
     int ctx;                   /* 0: unset */
+    int cache_type;            /* enum session_cache; negative: unset */
     const char *chat_format;   /* NULL: detected */
 
     int go_on;           /* --continue */

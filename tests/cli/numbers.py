@@ -97,6 +97,18 @@ def test_perplexity(h):
     h.fails(2, "perplexity", "-m", tiny(), "--tokens-file", h.file("y", "7"))
 
 
+def test_cache_type(h):
+    """Half floats change little, eight bits little more; the types are those of the help."""
+    path = fixture("v2/model-f16.gguf")
+    args = ("logits", "-m", path, "--tokens", "1,17,5,88,200,3,42")
+    made = {t: h.works(*args, "--cache-type", t).json()["logits"] for t in ("f32", "f16", "q8_0")}
+    equal(h.works(*args).json()["logits"], made["f32"])
+    off = {t: max(abs(a - b) for a, b in zip(x, made["f32"])) for t, x in made.items()}
+    check(0 < off["f16"] < off["q8_0"] < 1, off)
+    h.fails(2, *args, "--cache-type", "q4_0", names="--cache-type")
+    h.works("bench", "-m", path, "-p", "8", "-n", "2", "-r", "1", "--cache-type", "q8_0")
+
+
 def test_tokenize(h):
     cases = [b"", b"hello", b"  two  spaces  ", b"a\r\nb\n\n\n", b"nul\0byte", b"\n",
              "caf\u00e9 \U0001f600 \u4e2d\u6587".encode()]
