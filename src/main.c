@@ -5,6 +5,8 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "src/command.h"
 #include "src/exit_code.h"
 #include "src/output.h"
@@ -15,6 +17,8 @@ int main(int argc, char **argv)
     struct options opt;
     int code = 0;
 
+    /* Before any thread, and before OpenBLAS may be opened: it would start its own. */
+    (void)setenv("OPENBLAS_NUM_THREADS", "1", 1);
     output_prepare();
     options_init(&opt);
     /* err means something only on failure: what was tried in vain and did not matter

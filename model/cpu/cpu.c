@@ -73,6 +73,7 @@ static void cpu_close(struct backend *be)
     }
     for (int i = 0; i < SCRATCH_SLOTS; i++)
         free(be->scratch[i].p);
+    blas_close(&be->blas);
     free(be->thread);
     free(be);
 }
@@ -82,10 +83,11 @@ static struct backend *cpu_open(int n_threads, struct err *err)
     struct backend *be = mem_zalloc(sizeof(*be));
 
     be->ops = &backend_cpu;
-    gemm_init();
     be->kernels = detect_kernels(err);
     if (be->kernels == NULL)
         goto fail;
+    if (be->kernels->gemm == NULL)
+        (void)blas_open(&be->blas); /* else the panels of gemm.c */
     be->pool = pool_open(n_threads, err);
     if (be->pool == NULL)
         goto fail;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "model/backend.h"
+#include "model/cpu/blas.h"
 #include "model/cpu/kernels.h"
 #include "model/cpu/pool.h"
 #include "model/host_vec.h"
@@ -47,6 +48,7 @@ enum { PANEL_K_F32 = 1024 };
 struct backend {
     const struct backend_ops *ops;
     const struct cpu_kernels *kernels;
+    struct blas blas; /* only where the kernels have no product of their own */
     struct pool *pool;
     struct thread_scratch *thread; /* [n_threads] */
     bool residual; /* activations keep 16 bits instead of 8: set by adopt */
@@ -79,8 +81,6 @@ struct job {
 
 struct job gemm_job(const struct weight *w, int slab, struct act a, int n_cols,
                     float *y, size_t ldy);
-/* Once, before the first product. */
-void gemm_init(void);
 /* Computes all jobs as one list of work. */
 void gemm_run(struct backend *be, struct job *job, int n_jobs);
 

@@ -18,10 +18,6 @@
 
 #include <string.h>
 
-#if defined(HAVE_OPENBLAS)
-#include <cblas.h>
-#endif
-
 #include "model/cpu/cpu_priv.h"
 #include "src/base/mem.h"
 
@@ -151,16 +147,15 @@ static void unit_matvec(const struct backend *be, const struct job *job, int r0,
     }
 }
 
-#if defined(HAVE_OPENBLAS)
 static bool wants_blas(const struct backend *be, const struct job *job)
 {
-    return be->kernels->gemm == NULL && job->n_cols >= BLAS_COLS;
+    return be->blas.library != NULL && job->n_cols >= BLAS_COLS;
 }
 
 /* The same for many by OpenBLAS, on rows unpacked to floats PANEL_K_F32 columns at a
- * time. One thread: the pool is what divides the work. */
-static void unit_blas(const struct job *job, int r0, int n_rows,
-                      struct thread_scratch *scratch)
+ * time. */
+static void unit_blas(const struct backend *be, const struct job *job, int r0,
+                      int n_rows, struct thread_scratch *scratch)
 {
     const struct quant_type *type = job->type;
     float *w = scratch->panel_f32;
@@ -172,37 +167,11 @@ static void unit_blas(const struct job *job, int r0, int n_rows,
             type->to_f32(job->w + (size_t)(r0 + r) * job->row_bytes +
                              quant_row_bytes(type, k0),
                          w + r * n, n);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, job->n_cols, n_rows, n,
-                    1.0f, job->a.x + k0, (int)job->a.x_stride, w, n,
-                    job->add || k0 > 0 ? 1.0f : 0.0f, job->y + r0, (int)job->ldy);
+        blas_sgemm(&be->blas, job->n_cols, n_rows, n, job->a.x + k0,
+                   (int)job->a.x_stride, w, job->add || k0 > 0 ? 1.0f : 0.0f,
+                   job->y + r0, (int)job->ldy);
     }
 }
-
-void gemm_init(void)
-{
-    openblas_set_num_threads(1);
-}
-#else
-static bool wants_blas(const struct backend *be, const struct job *job)
-{
-    (void)be;
-    (void)job;
-    return false;
-}
-
-static void unit_blas(const struct job *job, int r0, int n_rows,
-                      struct thread_scratch *scratch)
-{
-    (void)job;
-    (void)r0;
-    (void)n_rows;
-    (void)scratch;
-}
-
-void gemm_init(void)
-{
-}
-#endif
 
 static void add_bias(const struct job *job, int r0, int n_rows)
 {
@@ -271,7 +240,7 @@ static void gemm_unit(void *ctx, int unit, int thread)
         return;
     }
     if (wants_blas(t->be, job))
-        unit_blas(job, r0, n, &t->be->thread[thread]);
+        unit_blas(t->be, job, r0, n, &t->be->thread[thread]);
     else
         unit_panel(t->be, job, r0, n, &t->be->thread[thread]);
     add_bias(job, r0, n);

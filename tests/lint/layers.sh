@@ -33,8 +33,8 @@ forbid "libcrypto only in src/base/digest.c" '#include <openssl' \
     $(sources src ui model history | grep -v '^src/base/digest\.c$')
 forbid "cJSON is reached through src/base/json.h" '#include <cjson' \
     $(sources src ui model history | grep -v '^src/base/json\.h$')
-forbid "OpenBLAS only in model/cpu/gemm.c" '#include <(openblas/)?cblas|openblas_config' \
-    $(sources src ui model history | grep -v '^model/cpu/gemm\.c$')
+forbid "OpenBLAS only in model/cpu/blas.c" '#include <(openblas/)?cblas|openblas_config' \
+    $(sources src ui model history | grep -v '^model/cpu/blas\.c$')
 forbid "CUDA only in model/cuda" '#include <cuda' $(sources src ui history model/cpu model/ref model/format)
 forbid "outside model/, only its public headers" \
     '#include "model/(backend|forward|weights|shape|quant\.h|quant/|kv|cpu/|ref/|cuda/|format/)' \
