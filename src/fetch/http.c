@@ -56,10 +56,10 @@ bool http_is_passing(int status)
 bool http_is_hopeless(const struct err *err)
 {
     static const CURLcode hopeless[] = {
-        CURLE_UNSUPPORTED_PROTOCOL,     CURLE_URL_MALFORMAT,
-        CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE,
-        CURLE_SSL_ISSUER_ERROR,         CURLE_SSL_CERTPROBLEM,
-        CURLE_SSL_ENGINE_NOTFOUND,      CURLE_COULDNT_RESOLVE_PROXY,
+        CURLE_URL_MALFORMAT,         CURLE_PEER_FAILED_VERIFICATION,
+        CURLE_SSL_CACERT_BADFILE,    CURLE_SSL_ISSUER_ERROR,
+        CURLE_SSL_CERTPROBLEM,       CURLE_SSL_ENGINE_NOTFOUND,
+        CURLE_COULDNT_RESOLVE_PROXY,
     };
 
     for (size_t i = 0; i < sizeof(hopeless) / sizeof(hopeless[0]); i++)
@@ -409,6 +409,11 @@ struct http_call *http_start(struct http *h, const struct http_request *request,
     err_set(err, ERR_MEMORY, "libcurl cannot begin a request");
     http_end(call);
     return NULL;
+}
+
+void http_use_once(struct http_call *call)
+{
+    curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 void http_set_rate(struct http_call *call, int64_t bytes_per_s)

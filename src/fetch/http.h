@@ -62,6 +62,8 @@ void http_close(struct http *h); /* after all its calls; accepts NULL */
 
 struct http_call *http_start(struct http *h, const struct http_request *request,
                              struct err *err) MUST_USE;
+/* No other call uses this one's connection after it. */
+void http_use_once(struct http_call *call);
 /* Bytes a second for this call at most; 0: no limit. */
 void http_set_rate(struct http_call *call, int64_t bytes_per_s);
 /* Moves all calls on, waiting up to timeout_ms for something to happen. */

@@ -29,6 +29,14 @@ enum {
 
 enum block_state { NEEDED, CLAIMED, HERE };
 
+/* How likely a block is the one that is wrong, when the digest of the whole is. */
+enum suspicion {
+    ORDINARY,
+    OF_ODD_ANSWER, /* of a connection that broke, of another ETag, of a wrong length */
+    AT_BREAK,      /* the bytes of two answers meet in it, or an answer broke off */
+    MOST_SUSPICIOUS = AT_BREAK,
+};
+
 /* Why a call was ended by us, or must be read in a special way. */
 enum verdict {
     FINE,
@@ -48,7 +56,9 @@ struct stream {
     size_t have;            /* bytes of it */
     int64_t skip;           /* bytes of a whole file in front of what we want */
     int64_t got;            /* bytes of this call */
+    size_t call_at;         /* where `at` was when it began */
     bool answered;
+    bool odd; /* the answer is taken on trial: its blocks are suspects */
     enum verdict verdict;
     const char *why; /* of BAD_ANSWER */
 };
@@ -58,7 +68,7 @@ struct run {
     struct transfer_source *source;
     struct part *part;
     unsigned char *state;   /* (n_blocks) enum block_state */
-    unsigned char *suspect; /* (n_blocks) came over a connection that broke */
+    unsigned char *suspect; /* (n_blocks) enum suspicion */
     size_t n_needed;        /* blocks that are not HERE */
     struct stream stream[STREAMS_MAX];
     int n_streams;  /* at once now */
@@ -67,7 +77,8 @@ struct run {
     int n_lying, n_etag_changes, n_hops;
     int n_failures, n_expired; /* in a row, without progress */
     double wait_until;
-    char *etag; /* of the answers */
+    char *etag;        /* of the answers */
+    bool etag_changed; /* since the hub was asked */
     int64_t fetched;
     struct err trouble; /* of the last failure */
     bool in_trouble;
@@ -125,6 +136,12 @@ static void unclaim(struct stream *s)
     s->have = 0;
 }
 
+static void suspect(struct run *r, size_t block, enum suspicion how)
+{
+    if (r->suspect[block] < how)
+        r->suspect[block] = (unsigned char)how;
+}
+
 /* The block of a stream is whole: to the disk, unless repair finds it as it was. */
 static bool end_block(struct stream *s)
 {
@@ -147,6 +164,8 @@ static bool end_block(struct stream *s)
             r->hashed++;
         }
     }
+    if (s->odd)
+        suspect(r, block, OF_ODD_ANSWER);
     set_state(r, block, HERE);
     s->at++;
     s->have = 0;
@@ -201,14 +220,21 @@ static bool accept_range(struct stream *s, const struct http_answer *a)
         return refuse(s, CHANGED, "the file has another size");
     if (a->range_from != position(s) || a->range_to >= end_position(s))
         return refuse(s, BAD_ANSWER, "the server sends another range");
-    if (a->length >= 0 && a->length != a->range_to - a->range_from + 1)
-        return refuse(s, BAD_ANSWER, "the server's length is not that of the range");
+    if (a->length >= 0 && a->length != a->range_to - a->range_from + 1) {
+        if (s->run->source->kind == DIGEST_NONE)
+            return refuse(s, BAD_ANSWER,
+                          "the server's length is not that of the range");
+        s->odd = true;
+        http_use_once(s->call); /* what follows may be more of this answer */
+    }
     s->run->ranges = true;
     s->run->no_ranges = false;
     s->run->n_lying = 0;
     return true;
 }
 
+/* The bytes on the way are paid for: where a digest will tell right from wrong in the
+ * end, an odd answer that begins where it should is taken on trial. */
 static bool accept(struct stream *s, const struct http_answer *a)
 {
     struct run *r = s->run;
@@ -221,8 +247,14 @@ static bool accept(struct stream *s, const struct http_answer *a)
         return true;
     if (r->etag == NULL)
         r->etag = mem_dup(a->etag);
-    return strcmp(r->etag, a->etag) == 0 ||
-           refuse(s, CHANGED, "the file has another ETag");
+    if (strcmp(r->etag, a->etag) == 0)
+        return true;
+    if (r->source->kind == DIGEST_NONE)
+        return refuse(s, CHANGED, "the file has another ETag");
+    free(r->etag);
+    r->etag = mem_dup(a->etag);
+    r->etag_changed = s->odd = true;
+    return true;
 }
 
 static bool take_bytes(struct stream *s, const char *data, size_t len)
@@ -292,7 +324,8 @@ static bool start_call(struct stream *s, struct err *err)
     if (r->source->kind == DIGEST_NONE)
         request.if_range = r->source->etag;
     s->got = s->skip = 0;
-    s->answered = false;
+    s->call_at = s->at;
+    s->answered = s->odd = false;
     s->verdict = FINE;
     s->why = NULL;
     s->call = http_start(opt->http, &request, err);
@@ -305,10 +338,13 @@ static void end_call(struct stream *s)
     s->call = NULL;
 }
 
-static void end_all_calls(struct run *r)
+/* Ends all calls; what their streams had still to fetch is anybody's again. */
+static void drop_calls(struct run *r)
 {
-    for (int i = 0; i < STREAMS_MAX; i++)
+    for (int i = 0; i < STREAMS_MAX; i++) {
         end_call(&r->stream[i]);
+        unclaim(&r->stream[i]);
+    }
 }
 
 static int count_calls(const struct run *r)
@@ -412,6 +448,16 @@ static bool relocate(struct run *r, struct err *err)
     return false;
 }
 
+/* An ETag that was another one, of a file whose digest is known: is that still what the
+ * hub names? Asked a few times only: some servers' ETags are no two alike. */
+static bool look_again(struct run *r, struct err *err)
+{
+    if (!r->etag_changed)
+        return true;
+    r->etag_changed = false;
+    return ++r->n_etag_changes > ETAG_CHANGES || relocate(r, err);
+}
+
 static bool on_changed(struct run *r, struct err *err)
 {
     if (!relocate(r, err))
@@ -459,13 +505,17 @@ static bool on_status(struct run *r, const struct http_answer *a, struct err *er
     return relocate(r, err); /* an address that has expired, perhaps */
 }
 
-static void mark_suspect(struct stream *s)
+/* A connection that broke: the last block in hand, then all that came over it. */
+static void mark_broken(struct stream *s)
 {
-    size_t first = s->at > SEGMENT_BLOCKS ? s->at - SEGMENT_BLOCKS : 0;
-    size_t last = s->at < s->run->part->n_blocks ? s->at : s->run->part->n_blocks - 1;
+    struct run *r = s->run;
 
-    for (size_t i = first; i <= last; i++)
-        s->run->suspect[i] = 1;
+    for (size_t i = s->call_at; i < s->at; i++)
+        suspect(r, i, OF_ODD_ANSWER);
+    if (s->at < r->part->n_blocks)
+        suspect(r, s->at, AT_BREAK);
+    if (s->at > s->call_at)
+        suspect(r, s->at - 1, AT_BREAK);
 }
 
 /* A call that ended before its segment did. */
@@ -479,7 +529,7 @@ static bool on_cut(struct stream *s, struct err *err)
     else if (http_result(s->call, &why))
         err_set(&why, ERR_NET, "the server ended the answer early");
     if (s->answered)
-        mark_suspect(s);
+        mark_broken(s);
     if (http_is_hopeless(&why)) {
         *err = why;
         return false;
@@ -515,10 +565,7 @@ static bool on_ended(struct stream *s, struct err *err)
         note_progress(r);
     end_call(s);
     if (r->no_ranges) /* one stream alone, over all that is missing */
-        for (int i = 0; i < STREAMS_MAX; i++) {
-            end_call(&r->stream[i]);
-            unclaim(&r->stream[i]);
-        }
+        drop_calls(r);
     return ok;
 }
 
@@ -592,21 +639,22 @@ static bool take_ended(struct run *r, struct err *err)
     return true;
 }
 
-/* Until no block is needed. */
+/* Until no block is needed, or repair has found one that was wrong. */
 static bool fetch_needed(struct run *r, struct err *err)
 {
-    while (r->n_needed > 0) {
+    while (r->n_needed > 0 && !(r->repairing && r->n_replaced > 0)) {
         if (!http_may_go_on(r->opt->http, err) || !start_calls(r, err))
             return false;
         if (count_calls(r) == 0)
             http_idle(r->opt->http, WAIT_MS);
         else if (!http_wait(r->opt->http, WAIT_MS, err))
             return false;
-        if (!take_ended(r, err) || !hash_on(r, r->repairing ? 0 : HASH_BLOCKS, err))
+        if (!take_ended(r, err) || !look_again(r, err) ||
+            !hash_on(r, r->repairing ? 0 : HASH_BLOCKS, err))
             return false;
         report(r);
     }
-    end_all_calls(r);
+    drop_calls(r);
     return true;
 }
 
@@ -616,31 +664,28 @@ static void need_missing(struct run *r)
         set_state(r, i, part_has(r->part, i) ? HERE : NEEDED);
 }
 
-/* Fetches the next blocks again of those that are (not) suspect, from *at on; false in
- * *more when there are none left. */
-static bool repair_batch(struct run *r, bool suspects, size_t *at, bool *more,
-                         struct err *err)
+/* Has the next blocks of this suspicion, from *at on, fetched again; false where there
+ * are none left. */
+static bool need_again(struct run *r, enum suspicion how, size_t *at)
 {
     size_t n = 0;
 
     for (; *at < r->part->n_blocks && n < REPAIR_BATCH_BLOCKS; ++*at)
-        if ((r->suspect[*at] != 0) == suspects) {
+        if (r->suspect[*at] == how) {
             set_state(r, *at, NEEDED);
             n++;
         }
-    *more = n > 0;
-    return fetch_needed(r, err);
+    return n > 0;
 }
 
 /* Fetches blocks again, and looks at the whole whenever one of them was another. */
-static bool repair_pass(struct run *r, bool suspects, bool *right, struct err *err)
+static bool repair_pass(struct run *r, enum suspicion how, bool *right, struct err *err)
 {
     size_t at = 0;
-    bool more = true;
 
-    while (more && !*right) {
+    while (!*right && (r->n_needed > 0 || need_again(r, how, &at))) {
         r->n_replaced = 0;
-        if (!repair_batch(r, suspects, &at, &more, err))
+        if (!fetch_needed(r, err))
             return false;
         if (r->n_replaced > 0 && (!hash_anew(r, err) || !is_right(r, right, err)))
             return false;
@@ -661,10 +706,9 @@ static bool repair(struct run *r, struct err *err)
             return false;
     }
     r->repairing = true;
-    if (!right && !repair_pass(r, true, &right, err))
-        return false;
-    if (!right && !repair_pass(r, false, &right, err))
-        return false;
+    for (int how = MOST_SUSPICIOUS; how >= ORDINARY; how--)
+        if (!repair_pass(r, (enum suspicion)how, &right, err))
+            return false;
     return right || err_set(err, ERR_NET,
                             "the digest is wrong, and stays so when all is fetched "
                             "again: the server's file is not the one it names");
@@ -702,7 +746,7 @@ bool transfer_run(const struct transfer_options *opt, struct transfer_source *so
     for (int i = 0; i < STREAMS_MAX; i++)
         r.stream[i].run = &r;
     ok = run_all(&r, err);
-    end_all_calls(&r);
+    drop_calls(&r);
     if (!ok && !part_sync(part, NULL))
         err_wrap(err, "(what came last may be lost)");
     for (int i = 0; i < STREAMS_MAX; i++)
