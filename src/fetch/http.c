@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/fetch/url.h"
 
@@ -23,17 +24,22 @@ enum {
     RECEIVE_BYTES = 256 * 1024, /* what curl reads at once */
     SLOW_BYTES_PER_S = 1000,    /* less than this is a stall */
     RETRY_AFTER_MAX_S = 1000000000,
+    BURST_BYTES =
+        16 * 1024, /* what a limit on the rate lets through at once, at least */
 };
 
 struct http {
     CURLM *multi;
     struct http_call *calls; /* all that are open */
     struct http_settings settings;
+    double allowance;   /* bytes that may come now; below 0: to wait for */
+    double refilled_at; /* when it was last added to */
 };
 
 struct http_call {
     struct http *http;
     struct http_call *next; /* in http->calls */
+    bool paused;            /* until there is allowance */
     bool taken;             /* by http_take_ended, or waited for by http_fetch */
     CURL *easy;
     struct curl_slist *headers;
@@ -271,10 +277,54 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
     return size * n;
 }
 
+/* ---- the limit on the rate ---- */
+
+/* A bucket of tokens that all calls share. */
+static void refill(struct http *h)
+{
+    double rate = (double)h->settings.rate;
+    double most = rate / 8 > BURST_BYTES ? rate / 8 : BURST_BYTES;
+    double now = clock_seconds();
+
+    h->allowance += rate * (now - h->refilled_at);
+    h->refilled_at = now;
+    if (h->allowance > most)
+        h->allowance = most;
+}
+
+/* Lets paused calls go on as far as there is allowance; how long to wait at most until
+ * there is more. */
+static int resume_calls(struct http *h, int timeout_ms)
+{
+    bool any = false;
+    double wait_ms;
+
+    if (h->settings.rate <= 0)
+        return timeout_ms;
+    refill(h);
+    for (struct http_call *call = h->calls; call != NULL; call = call->next) {
+        if (call->paused && h->allowance > 0) {
+            call->paused = false;
+            curl_easy_pause(call->easy, CURLPAUSE_CONT); /* may be paused again */
+        }
+        any = any || call->paused;
+    }
+    wait_ms = h->allowance < 0 ? -h->allowance * 1000 / (double)h->settings.rate : 0;
+    return any && wait_ms < timeout_ms ? (int)wait_ms + 1 : timeout_ms;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
     struct http_call *call = ctx;
+    struct http *h = call->http;
 
+    if (h->settings.rate > 0) {
+        if (h->allowance <= 0) {
+            call->paused = true;
+            return CURL_WRITEFUNC_PAUSE;
+        }
+        h->allowance -= (double)(size * n);
+    }
     if (call->sink == NULL || call->sink(call->ctx, &call->answer, data, size * n))
         return size * n;
     return 0;
@@ -292,6 +342,7 @@ struct http *http_open(const struct http_settings *settings, struct err *err)
     }
     h = mem_zalloc(sizeof(*h));
     h->settings = *settings;
+    h->refilled_at = clock_seconds();
     h->multi = curl_multi_init();
     if (h->multi == NULL) {
         err_set(err, ERR_FAILED, "libcurl cannot be started");
@@ -376,10 +427,16 @@ static void set_request(struct http_call *call, const struct http_request *r)
 static void set_limits(struct http_call *call, const struct http_settings *s)
 {
     CURL *easy = call->easy;
+    long slow = SLOW_BYTES_PER_S;
+    long stall_s = s->stall_s;
 
+    if (s->rate > 0) { /* what we slow down ourselves is no stall */
+        slow = s->rate < 64 * slow ? 1 : slow;
+        stall_s += (long)(4 * BURST_BYTES / s->rate);
+    }
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, s->connect_s);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES_PER_S);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, s->stall_s);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, slow);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, stall_s);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->message);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
@@ -416,22 +473,13 @@ void http_use_once(struct http_call *call)
     curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
-void http_set_rate(struct http_call *call, int64_t bytes_per_s)
-{
-    long slow = SLOW_BYTES_PER_S;
-
-    if (bytes_per_s > 0 && bytes_per_s < 2 * SLOW_BYTES_PER_S)
-        slow = (long)(bytes_per_s / 2);
-    curl_easy_setopt(call->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)bytes_per_s);
-    curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_LIMIT, slow);
-}
-
 bool http_wait(struct http *h, int timeout_ms, struct err *err)
 {
     struct curl_waitfd wake = {.fd = h->settings.wake_fd, .events = CURL_WAIT_POLLIN};
     CURLMcode code;
     int running;
 
+    timeout_ms = resume_calls(h, timeout_ms);
     code = curl_multi_perform(h->multi, &running);
     if (code == CURLM_OK && running > 0)
         code = curl_multi_poll(h->multi, &wake, wake.fd >= 0 ? 1 : 0, timeout_ms, NULL);

@@ -20,6 +20,7 @@
 struct http_settings {
     long connect_s; /* to connect, and for the TLS handshake */
     long stall_s;   /* less than 1 kB/s for so long ends a call */
+    int64_t rate;   /* bytes a second of all bodies together; 0: no limit */
     int wake_fd;    /* becomes readable when the wait should end; -1: none */
     bool (*may_go_on)(void *ctx, struct err *err); /* asked between waits */
     void *ctx;
@@ -64,8 +65,6 @@ struct http_call *http_start(struct http *h, const struct http_request *request,
                              struct err *err) MUST_USE;
 /* No other call uses this one's connection after it. */
 void http_use_once(struct http_call *call);
-/* Bytes a second for this call at most; 0: no limit. */
-void http_set_rate(struct http_call *call, int64_t bytes_per_s);
 /* Moves all calls on, waiting up to timeout_ms for something to happen. */
 bool http_wait(struct http *h, int timeout_ms, struct err *err) MUST_USE;
 /* What may_go_on says: false with *err where the work is to end now. */

@@ -30,6 +30,7 @@
 
 enum {
     STREAMS = 4,
+    STREAM_RATE = 64 * 1024, /* bytes a second that make another one worth while */
     CONNECT_S = 20,
     STALL_S = 30,
     MAX_FAILURES = 6,
@@ -245,6 +246,14 @@ static bool locate_file(void *ctx, struct transfer_source *out, struct err *err)
                            p->plan.file[p->at].name, out, err);
 }
 
+/* One for each 64 kB/s: slower streams bring nothing. */
+static int count_streams(int64_t rate)
+{
+    int64_t n = rate / STREAM_RATE;
+
+    return rate <= 0 || n > STREAMS ? STREAMS : n < 1 ? 1 : (int)n;
+}
+
 /* Brings a file to blobs/NAME.part; the lock is held. */
 static bool transfer(struct pull *p, struct transfer_source *source, struct part *part,
                      struct err *err)
@@ -255,8 +264,7 @@ static bool transfer(struct pull *p, struct transfer_source *source, struct part
         .token = p->api.token,
         .token_url = p->api.endpoint,
         .allow_http = p->opt->allow_http,
-        .streams = STREAMS,
-        .rate = p->opt->rate,
+        .streams = count_streams(p->opt->rate),
         .max_failures = MAX_FAILURES,
         .first_wait_s = first_wait_s,
         .max_wait_s = max_wait_s,
@@ -614,6 +622,7 @@ bool pull_run(const struct pull_options *opt, const struct pull_watcher *watcher
     const struct http_settings settings = {
         .connect_s = CONNECT_S,
         .stall_s = stall_seconds(),
+        .rate = opt->rate,
         .wake_fd = opt->wake_fd,
         .may_go_on = opt->may_go_on,
         .ctx = opt->ctx,

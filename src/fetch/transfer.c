@@ -365,7 +365,6 @@ static int allowed_calls(const struct run *r)
 static bool start_calls(struct run *r, struct err *err)
 {
     int n = count_calls(r);
-    int before = n;
 
     if (clock_seconds() < r->wait_until)
         return true;
@@ -380,10 +379,6 @@ static bool start_calls(struct run *r, struct err *err)
             return false;
         n++;
     }
-    if (r->opt->rate > 0 && n != before)
-        for (int i = 0; i < STREAMS_MAX; i++)
-            if (r->stream[i].call != NULL)
-                http_set_rate(r->stream[i].call, r->opt->rate / n + 1);
     return true;
 }
 

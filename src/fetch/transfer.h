@@ -45,7 +45,6 @@ struct transfer_options {
     const char *token, *token_url; /* the token, and an address of its origin; NULL */
     bool allow_http;
     int streams;      /* at once, at most */
-    int64_t rate;     /* bytes a second; 0: no limit */
     int max_failures; /* in a row, without progress */
     double first_wait_s, max_wait_s;
     int64_t max_retry_after_s;

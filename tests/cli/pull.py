@@ -643,7 +643,9 @@ def test_limit_rate(h):
     data = bytes_of(3 * MIB)
     with Started(h) as hub:
         hub.add("org/repo", {"m.gguf": data})
+        start = time.monotonic()
         h.works("pull", "org/repo", "--limit-rate", "1M")
+        check(time.monotonic() - start > 2.5, "the limit is exceeded")
         pulled(h, "org/repo", "m.gguf", data)
 
 
