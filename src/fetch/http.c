@@ -22,10 +22,16 @@ enum {
     HEADERS_MAX_BYTES = 256 * 1024,
     HEADERS_MAX_LINES = 500,
     RECEIVE_BYTES = 256 * 1024, /* what curl reads at once */
-    SLOW_BYTES_PER_S = 1000,    /* less than this is a stall */
+    SLOW_BYTES_PER_S = 1000,    /* less than this, for so long, is a stall */
     RETRY_AFTER_MAX_S = 1000000000,
     BURST_BYTES =
         16 * 1024, /* what a limit on the rate lets through at once, at least */
+};
+
+/* Since when less than SLOW_BYTES_PER_S has come. */
+struct pulse {
+    double since;
+    int64_t bytes;
 };
 
 struct http {
@@ -34,6 +40,8 @@ struct http {
     struct http_settings settings;
     double allowance;   /* bytes that may come now; below 0: to wait for */
     double refilled_at; /* when it was last added to */
+    struct pulse pulse; /* of all calls together */
+    bool multiplexed;   /* there has been an answer over HTTP/2 */
 };
 
 struct http_call {
@@ -48,7 +56,8 @@ struct http_call {
     void *ctx;
     size_t header_bytes;
     int header_lines;
-    bool ended;
+    struct pulse pulse;
+    bool ended, stalled;
     bool headers_refused;
     CURLcode result;
     char message[CURL_ERROR_SIZE];
@@ -235,7 +244,7 @@ static void read_header(struct http_answer *a, const char *name, const char *val
         read_text_header(a, name, value);
 }
 
-/* "HTTP/1.1 206 Partial Content" */
+/* "HTTP/1.1 206 Partial Content", "HTTP/2 206" */
 static void read_status_line(struct http_answer *a, const char *line)
 {
     const char *space = strchr(line, ' ');
@@ -268,6 +277,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
     line = mem_dup_n(data, len);
     colon = strchr(line, ':');
     if (strncmp(line, "HTTP/", 5) == 0) {
+        call->http->multiplexed = line[5] != '1';
         read_status_line(&call->answer, line);
     } else if (colon != NULL) {
         *colon++ = '\0';
@@ -313,11 +323,67 @@ static int resume_calls(struct http *h, int timeout_ms)
     return any && wait_ms < timeout_ms ? (int)wait_ms + 1 : timeout_ms;
 }
 
+/* ---- stalls ---- */
+
+static void begin_pulse(struct pulse *p)
+{
+    p->since = clock_seconds();
+    p->bytes = 0;
+}
+
+static void beat(struct pulse *p, const struct http *h, size_t bytes)
+{
+    p->bytes += (int64_t)bytes;
+    if (p->bytes >= SLOW_BYTES_PER_S * (int64_t)h->settings.stall_s)
+        begin_pulse(p);
+}
+
+static bool is_over(const struct pulse *p, double limit_s)
+{
+    return clock_seconds() - p->since > limit_s;
+}
+
+/* Not yet connected: that has a limit of its own. */
+static bool is_connecting(const struct http_call *call)
+{
+    curl_off_t us = 0;
+
+    curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &us);
+    return us == 0;
+}
+
+/* Ends calls that bring nothing. Those that share a connection (HTTP/2) or a limit on
+ * the rate wait for each other: there nothing may come at all. curl's own limit knows a
+ * stream alone, and leaves the dead connection to the next requests. */
+static void end_stalled(struct http *h)
+{
+    const struct http_settings *s = &h->settings;
+    bool together = h->multiplexed || s->rate > 0;
+    double limit_s = (double)s->stall_s;
+
+    if (s->rate > 0)
+        limit_s += 4.0 * BURST_BYTES / (double)s->rate;
+    for (struct http_call *call = h->calls; call != NULL; call = call->next) {
+        if (!call->ended && is_connecting(call))
+            begin_pulse(&call->pulse);
+        if (!call->ended && is_over(&call->pulse, limit_s) &&
+            (!together || is_over(&h->pulse, limit_s))) {
+            call->ended = call->stalled = true;
+            call->result = CURLE_OPERATION_TIMEDOUT;
+            http_use_once(call);
+        }
+    }
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
     struct http_call *call = ctx;
     struct http *h = call->http;
 
+    if (call->ended)
+        return 0;
+    beat(&call->pulse, h, size * n);
+    beat(&h->pulse, h, size * n);
     if (h->settings.rate > 0) {
         if (h->allowance <= 0) {
             call->paused = true;
@@ -427,16 +493,8 @@ static void set_request(struct http_call *call, const struct http_request *r)
 static void set_limits(struct http_call *call, const struct http_settings *s)
 {
     CURL *easy = call->easy;
-    long slow = SLOW_BYTES_PER_S;
-    long stall_s = s->stall_s;
 
-    if (s->rate > 0) { /* what we slow down ourselves is no stall */
-        slow = s->rate < 64 * slow ? 1 : slow;
-        stall_s += (long)(4 * BURST_BYTES / s->rate);
-    }
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, s->connect_s);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, slow);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, stall_s);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->message);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
@@ -450,6 +508,9 @@ struct http_call *http_start(struct http *h, const struct http_request *request,
 {
     struct http_call *call = mem_zalloc(sizeof(*call));
 
+    begin_pulse(&call->pulse);
+    if (h->calls == NULL)
+        begin_pulse(&h->pulse);
     call->http = h;
     call->next = h->calls;
     h->calls = call;
@@ -485,6 +546,7 @@ bool http_wait(struct http *h, int timeout_ms, struct err *err)
         code = curl_multi_poll(h->multi, &wake, wake.fd >= 0 ? 1 : 0, timeout_ms, NULL);
     if (code == CURLM_OK)
         code = curl_multi_perform(h->multi, &running);
+    end_stalled(h);
     return code == CURLM_OK ||
            err_set(err, ERR_NET, "libcurl: %s", curl_multi_strerror(code));
 }
@@ -547,7 +609,7 @@ bool http_result(const struct http_call *call, struct err *err)
         return true;
     if (call->headers_refused)
         return err_set(err, ERR_NET, "the headers of the answer are too many or long");
-    if (call->result == CURLE_OPERATION_TIMEDOUT && call->answer.status != 0)
+    if (call->stalled)
         why = "the transfer has stalled";
     err_set(err, ERR_NET, "%s", why);
     if (err != NULL)

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -74,7 +75,9 @@ TEMPS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 def found():
     """nginx's path, or None."""
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    return shutil.which(os.environ.get("HADAL_NGINX", "nginx"), path=path) or \
+        shutil.which("nginx", path=path)
 
 
 def free_port():
@@ -98,6 +101,7 @@ class Nginx:
             self.add(repo, files)
         self.write_conf(http2, faults or {}, cdn_conf)
         self.process = None
+        self.sent = []  # at the end, of the CDN: (bytes of the body, status, protocol)
 
     def add(self, repo, files):
         commit = hashlib.sha1(repo.encode()).hexdigest()
@@ -169,14 +173,11 @@ class Nginx:
         raise RuntimeError("nginx does not answer")
 
     def __exit__(self, *_):
-        self.process.terminate()
+        self.process.send_signal(signal.SIGQUIT)
         self.process.communicate()
-
-    def sent(self):
-        """What the CDN's log says: rows of (bytes of the body, status, protocol)."""
         with open(os.path.join(self.folder, "sent.log")) as f:
             rows = [line.split() for line in f]
-        return [(int(n), int(status), protocol) for n, status, protocol in rows]
+        self.sent = [(int(n), int(status), protocol) for n, status, protocol in rows]
 
     def env(self, **more):
         return {"HF_ENDPOINT": self.url, "no_proxy": "*",
