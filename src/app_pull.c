@@ -263,9 +263,8 @@ void pull_take_state(struct app *app)
 {
     struct puller_state *s = &app->pull.state;
 
-    if (app->pull.puller == NULL)
+    if (app->pull.puller == NULL || !puller_look(app->pull.puller, s))
         return;
-    puller_look(app->pull.puller, s);
     if (s->phase == PULLER_DONE || s->phase == PULLER_FAILED) {
         puller_stop(app->pull.puller);
         app->pull.puller = NULL;

@@ -46,8 +46,9 @@ struct puller;
 /* name: as for `hadal pull`. */
 struct puller *puller_start(const char *name, struct err *err) MUST_USE;
 int puller_fd(const struct puller *p);
-/* Replaces *out, zeroed at first, by the present state. */
-void puller_look(struct puller *p, struct puller_state *out);
+/* Replaces *out, zeroed at first, by the present state; false: it is the same as at the
+ * last look, and *out stays. */
+bool puller_look(struct puller *p, struct puller_state *out);
 void puller_go_on(struct puller *p);  /* the plan is accepted */
 void puller_cancel(struct puller *p); /* ends soon, FAILED; what has come is kept */
 void puller_stop(struct puller *p);   /* cancels, joins, frees; accepts NULL */
