@@ -14,6 +14,7 @@
 
 enum {
     N_CODES = 16,
+    LANES = 8,
     STEPS = 7, /* starting scales to either side of the one that spans the table */
     REFINEMENTS = 3,
     SUB_BLOCKS = 8,
@@ -21,19 +22,34 @@ enum {
     MAX_SCALE = 31,
 };
 
-/* The code whose value is nearest to v: four steps of a binary search among the
- * midpoints. */
+/* Between the table's values: beyond middle[c] lies code c + 1. */
+static const float middle[N_CODES - 1] = {
+    -115.5f, -93.5f, -74,   -57,   -42, -28.5f, -16, -4.5f,
+    7,       19,     31.5f, 45.5f, 61,  79,     101,
+};
+
+/* The code whose value is nearest to v: four steps of a binary search. */
 static int nearest_code(float v)
 {
     int code = 0;
 
-    for (int step = N_CODES / 2; step > 0; step /= 2) {
-        int below = block_iq4_values[code + step - 1];
-        int above = block_iq4_values[code + step];
-
-        code += 2 * v > (float)(below + above) ? step : 0;
-    }
+    for (int step = N_CODES / 2; step > 0; step /= 2)
+        code += v > middle[code + step - 1] ? step : 0;
     return code;
+}
+
+/* The values that are nearest to v[0..LANES): each middle that is passed adds the
+ * distance of its neighbours. Written so that compilers make vectors of it. */
+static void nearest_values(const float v[LANES], float q[LANES])
+{
+    for (int l = 0; l < LANES; l++)
+        q[l] = block_iq4_values[0];
+    for (int c = 0; c < N_CODES - 1; c++) {
+        float step = (float)(block_iq4_values[c + 1] - block_iq4_values[c]);
+
+        for (int l = 0; l < LANES; l++)
+            q[l] += v[l] > middle[c] ? step : 0;
+    }
 }
 
 struct table_fit {
@@ -46,11 +62,17 @@ static struct table_fit try_scale(const float *x, const float *w, float inverse)
     float xq = 0;
     float qq = 0;
 
-    for (int i = 0; i < BLOCK_SMALL; i++) {
-        float q = (float)block_iq4_values[nearest_code(x[i] * inverse)];
+    for (int i = 0; i < BLOCK_SMALL; i += LANES) {
+        float v[LANES];
+        float q[LANES];
 
-        xq += w[i] * x[i] * q;
-        qq += w[i] * q * q;
+        for (int l = 0; l < LANES; l++)
+            v[l] = x[i + l] * inverse;
+        nearest_values(v, q);
+        for (int l = 0; l < LANES; l++) {
+            xq += w[i + l] * x[i + l] * q[l];
+            qq += w[i + l] * q[l] * q[l];
+        }
     }
     if (qq > 0) {
         fit.scale = xq / qq;
