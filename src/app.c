@@ -214,18 +214,32 @@ static void suspend(struct app *app)
     ui_resume(app->ui);
 }
 
-/* Leaving the conversation waits for the end of its running turn, which is asked to end
- * now. True: it has to wait. */
+/* What waits for the end of the running turn. True: it has to wait. */
 static bool put_off(struct app *app, struct ui_intent *intent)
 {
     if (!app->is_busy)
         return false;
-    turn_stop(app);
     ui_intent_release(&app->later);
     app->later = *intent;
     app->has_later = true;
     *intent = (struct ui_intent){.kind = UI_STOP};
     return true;
+}
+
+/* Leaving the conversation asks the running turn to end now. */
+static bool stop_first(struct app *app, struct ui_intent *intent)
+{
+    turn_stop(app);
+    return put_off(app, intent);
+}
+
+/* Another model waits until this one has spoken. */
+static bool answer_first(struct app *app, struct ui_intent *intent)
+{
+    if (app->is_busy)
+        ui_notice(app->ui, UI_NOTICE, 0,
+                  "the model changes when this answer ends; Esc ends it now");
+    return put_off(app, intent);
 }
 
 void app_do(struct app *app, struct ui_intent *intent)
@@ -239,19 +253,19 @@ void app_do(struct app *app, struct ui_intent *intent)
         turn_stop(app);
         break;
     case UI_NEW_SESSION:
-        if (!put_off(app, intent))
+        if (!stop_first(app, intent))
             new_session(app);
         break;
     case UI_OPEN_SESSION:
-        if (!put_off(app, intent))
+        if (!stop_first(app, intent))
             open_session(app, intent);
         break;
     case UI_DELETE_SESSION:
-        if (!put_off(app, intent))
+        if (!stop_first(app, intent))
             delete_session(app, intent->text);
         break;
     case UI_USE_MODEL:
-        if (!put_off(app, intent))
+        if (!answer_first(app, intent))
             model_use(app, intent->text);
         break;
     case UI_LIST_MODELS:

@@ -150,7 +150,8 @@ bool catalog_resolve(const struct options *opt, struct catalog_model *model,
         name = newest = newest_model();
     ok = catalog_find(name != NULL ? name : CATALOG_EMBEDDED, model, err);
     if (!ok && newest != NULL)
-        err_wrap(err, "the model of the newest message is gone (give one with -m: hadal-mini is always here)");
+        err_wrap(err, "the model of the newest message is gone (give one with -m: "
+                      "hadal-mini is always here)");
     free(newest);
     if (!ok)
         catalog_model_release(model);

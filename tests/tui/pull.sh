@@ -158,6 +158,14 @@ enter '/pulled'
 tui_wait 'did you mean /pull. .a space before it sends it.'
 tui_keys C-u
 
+# An answer that comes is not cut off by a change of the model.
+enter 'many lines'
+tui_wait 'answering'
+enter '/model 模型-日本語🙂-big.Q4_K_M'
+tui_wait 'hadal +模型-日本語🙂-big.Q4_K_M .*ctx'
+tui_wait 'line 200 of'
+tui_has_not '^ +stopped'
+
 # What goes wrong is one clear line, with the way out.
 enter '/pull'
 tui_wait '/pull takes a name'
