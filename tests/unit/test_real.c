@@ -176,8 +176,8 @@ static void kernels(void)
     const struct cpu_kernels *k;
 
     for (int i = 0; (k = detect_nth(i)) != NULL; i++) {
-        if (strcmp(k->name, "scalar") == 0 && getenv("HADAL_SANITIZED") != NULL)
-            continue; /* minutes there */
+        if (i > 0 && getenv("HADAL_SANITIZED") != NULL)
+            break; /* minutes there */
         setenv("HADAL_CPU", k->name, 1);
         setenv("HADAL_ACTIVATIONS", "16", 1);
         check_perplexity(k->name, 0.003);
