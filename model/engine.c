@@ -264,6 +264,7 @@ bool engine_look(const char *path, struct engine_facts *out, struct err *err)
     snprintf(out->architecture, sizeof(out->architecture), "%s",
              architecture == NULL ? "" : architecture);
     free(architecture);
+    out->is_supported = arch_is_supported(out->architecture);
     out->type = main_type(g);
     out->n_params = count_elements(g);
     out->file_bytes = gguf_total_bytes(g);

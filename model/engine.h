@@ -57,6 +57,7 @@ void engine_close(struct engine *e); /* accepts NULL */
 struct engine_facts {
     char architecture[64]; /* "" where the file does not say */
     const char *type;      /* of most weight bytes */
+    bool is_supported;     /* the architecture is one that the decoder has */
     int64_t n_params;      /* elements of all tensors */
     size_t file_bytes;
 };

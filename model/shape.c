@@ -64,6 +64,14 @@ const char *arch_name(enum arch arch)
     return "unknown";
 }
 
+bool arch_is_supported(const char *name)
+{
+    for (size_t i = 0; i < N_ARCHS; i++)
+        if (strcmp(archs[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void fail(struct reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 static void fail(struct reader *r, const char *fmt, ...)

@@ -75,6 +75,7 @@ bool shape_read(struct shape *shape, const struct gguf *g, struct err *err) MUST
 void shape_release(struct shape *shape); /* accepts zeroed storage */
 
 const char *arch_name(enum arch arch); /* as in general.architecture */
+bool arch_is_supported(const char *name);
 
 /* Values a token adds to the cache of one layer: kv_rank + rope_dim, or
  * 2 * n_head_kv * head_dim. */

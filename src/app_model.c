@@ -160,7 +160,7 @@ bool model_give_back(struct app *app, const struct err *why)
         return false;
     catalog_model_release(&app->model);
     app->model = app->model_before;
-    app->model_before = (struct catalog_model){NULL, NULL};
+    app->model_before = (struct catalog_model){0};
     change(app);
     err_wrap(&err, "%s answers on", app->status.model);
     app_show_error(app, &err);

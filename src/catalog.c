@@ -160,15 +160,19 @@ bool catalog_resolve(const struct options *opt, struct catalog_model *model,
 
 /* ---- the list ---- */
 
-static void add_model(struct catalog_list *list, char *name, char *path)
-{
-    list->model = mem_grow(list->model, &list->cap, list->n + 1, sizeof(*list->model));
-    list->model[list->n++] = (struct catalog_model){name, path};
-}
+struct adding {
+    struct catalog_list *list;
+    enum catalog_store store;
+};
 
-static void add_hub_file(void *ctx, const char *name, const char *path)
+static void add_model(void *ctx, const char *name, const char *path)
 {
-    add_model(ctx, mem_dup(name), mem_dup(path));
+    const struct adding *to = ctx;
+    struct catalog_list *list = to->list;
+
+    list->model = mem_grow(list->model, &list->cap, list->n + 1, sizeof(*list->model));
+    list->model[list->n++] =
+        (struct catalog_model){mem_dup(name), mem_dup(path), to->store};
 }
 
 /* The file's name without folders, ".gguf" and "-00001-of-00002"; free(). */
@@ -221,13 +225,28 @@ static int by_name(const void *a, const void *b)
 void catalog_list_all(struct catalog_list *list)
 {
     struct catalog_model embedded = {0};
+    struct adding to = {list, CATALOG_OWN};
 
     memset(list, 0, sizeof(*list));
     if (find_embedded(&embedded, NULL))
-        add_model(list, embedded.name, embedded.path);
-    hub_each_file(add_hub_file, list);
-    stores_each_file(add_hub_file, list);
+        add_model(&to, embedded.name, embedded.path);
+    catalog_model_release(&embedded);
+    to.store = CATALOG_HUB;
+    hub_each_file(add_model, &to);
+    to.store = CATALOG_OLLAMA;
+    stores_each_of_ollama(add_model, &to);
+    to.store = CATALOG_LM_STUDIO;
+    stores_each_of_lm_studio(add_model, &to);
     shorten_names(list);
+    if (list->n > 0)
+        qsort(list->model, list->n, sizeof(*list->model), by_name);
+}
+
+void catalog_list_folders(struct catalog_list *list)
+{
+    struct adding to = {list, CATALOG_HUB};
+
+    hub_each_folder(add_model, &to);
     if (list->n > 0)
         qsort(list->model, list->n, sizeof(*list->model), by_name);
 }

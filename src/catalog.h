@@ -16,9 +16,19 @@
 
 #define CATALOG_EMBEDDED "hadal-mini"
 
+/* Whose folder a listed model lies in. */
+enum catalog_store {
+    CATALOG_OWN, /* comes with hadal, or was given by path */
+    CATALOG_HUB,
+    CATALOG_OLLAMA,
+    CATALOG_LM_STUDIO,
+    CATALOG_STORES,
+};
+
 struct catalog_model {
     char *name; /* resolves to the same model again, from any folder; owned */
     char *path; /* a .gguf file or a folder; owned */
+    enum catalog_store store;
 };
 void catalog_model_release(struct catalog_model *model); /* accepts zeroed storage */
 
@@ -38,6 +48,8 @@ struct catalog_list {
     size_t n, cap;
 };
 void catalog_list_all(struct catalog_list *list);
+/* Adds the repositories in the cache that hold safetensors alone. */
+void catalog_list_folders(struct catalog_list *list);
 void catalog_list_release(struct catalog_list *list);
 
 #endif

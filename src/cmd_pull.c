@@ -10,6 +10,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/json.h"
+#include "src/base/text.h"
 #include "src/command.h"
 #include "src/fetch/pull.h"
 #include "src/human.h"
@@ -84,6 +85,19 @@ static double tokens_per_s(const struct telling *t, const struct pull_plan *plan
     return plan->bytes > 0 ? memspeed_measure(threads) / (double)plan->bytes : 0;
 }
 
+/* Weights in a form that only other programs run. */
+static bool is_safetensors_alone(const struct pull_plan *plan)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        if (text_ends_with_any_case(plan->file[i].name, ".gguf"))
+            return false;
+        any = any || text_ends_with_any_case(plan->file[i].name, ".safetensors");
+    }
+    return any;
+}
+
 static bool plan_json(const struct telling *t, const struct pull_plan *plan,
                       struct err *err)
 {
@@ -110,6 +124,8 @@ static bool plan_json(const struct telling *t, const struct pull_plan *plan,
         json_unsigned(&w, plan->memory_free);
     json_key(&w, "fits_memory");
     json_bool(&w, plan->memory_need <= plan->memory_free);
+    json_key(&w, "runnable");
+    json_bool(&w, !is_safetensors_alone(plan));
     json_key(&w, "estimated_tokens_per_s");
     json_number(&w, tokens_per_s(t, plan));
     return write_event(&w, &out, err);
@@ -229,6 +245,10 @@ static bool on_plan(void *ctx, const struct pull_plan *plan, struct err *err)
 {
     struct telling *t = ctx;
 
+    if (is_safetensors_alone(plan) && !t->opt->quiet)
+        output_note("'%s' is safetensors, which this version cannot run: a repository "
+                    "of its GGUF files can be run (its name often ends in -GGUF)",
+                    plan->name);
     if (t->opt->json)
         return plan_json(t, plan, err);
     if (t->opt->quiet && !t->opt->dry_run)

@@ -347,18 +347,48 @@ static bool repo_of_folder(const char *folder, struct buf *out)
            buf_addf(out, "%.*s/%s", (int)(gap - org), org, gap + 2);
 }
 
-static void each_file_of(const char *cache, const char *folder, hub_file_fn fn,
-                         void *ctx)
+/* A repository's snapshot, its GGUF files and its name; false where it is none. */
+static bool look_into(const char *cache, const char *folder, char **snapshot,
+                      struct files *files, struct buf *repo)
 {
     char *repo_dir = path_join(cache, folder);
-    char *snapshot = find_snapshot(repo_dir);
+
+    *snapshot = find_snapshot(repo_dir);
+    free(repo_dir);
+    if (*snapshot == NULL || !repo_of_folder(folder, repo))
+        return false;
+    find_gguf(*snapshot, files);
+    return true;
+}
+
+static bool has_safetensors(const char *snapshot)
+{
+    struct files here = {0};
+    bool config = false;
+    bool weights = false;
+
+    list_dir(snapshot, &here);
+    for (size_t i = 0; i < here.n; i++) {
+        config = config || strcmp(here.name[i], "config.json") == 0;
+        weights = weights || text_ends_with_any_case(here.name[i], ".safetensors");
+    }
+    files_release(&here);
+    return config && weights;
+}
+
+/* Calls fn for what is wanted of one repository of the cache. */
+static void each_of(const char *cache, const char *folder, bool folders, hub_file_fn fn,
+                    void *ctx)
+{
+    char *snapshot = NULL;
     struct files files = {0};
     struct buf repo;
 
     buf_init(&repo, BUF_UNLIMITED);
-    if (snapshot != NULL && repo_of_folder(folder, &repo))
-        find_gguf(snapshot, &files);
-    for (size_t i = 0; i < files.n; i++) {
+    if (look_into(cache, folder, &snapshot, &files, &repo) && folders && files.n == 0 &&
+        has_safetensors(snapshot))
+        fn(ctx, repo.data, snapshot);
+    for (size_t i = 0; i < files.n && !folders; i++) {
         char *name = path_join(repo.data, files.name[i]);
         char *path = path_join(snapshot, files.name[i]);
 
@@ -369,19 +399,28 @@ static void each_file_of(const char *cache, const char *folder, hub_file_fn fn,
     buf_release(&repo);
     files_release(&files);
     free(snapshot);
-    free(repo_dir);
+}
+
+static void each_repo(bool folders, hub_file_fn fn, void *ctx)
+{
+    char *cache = path_hub_cache(NULL);
+    struct files repos = {0};
+
+    if (cache == NULL)
+        return;
+    list_dir(cache, &repos);
+    for (size_t i = 0; i < repos.n; i++)
+        each_of(cache, repos.name[i], folders, fn, ctx);
+    files_release(&repos);
+    free(cache);
 }
 
 void hub_each_file(hub_file_fn fn, void *ctx)
 {
-    char *cache = path_hub_cache(NULL);
-    struct files folders = {0};
+    each_repo(false, fn, ctx);
+}
 
-    if (cache == NULL)
-        return;
-    list_dir(cache, &folders);
-    for (size_t i = 0; i < folders.n; i++)
-        each_file_of(cache, folders.name[i], fn, ctx);
-    files_release(&folders);
-    free(cache);
+void hub_each_folder(hub_file_fn fn, void *ctx)
+{
+    each_repo(true, fn, ctx);
 }

@@ -16,7 +16,8 @@
 /* Bytes of "-00001-of-00002". */
 enum { HUB_SPLIT_SUFFIX = 15 };
 
-/* True for what may become a part of a path: [A-Za-z0-9._-]+, not beginning with '.'. */
+/* True for what may become a part of a path: [A-Za-z0-9._-]+, not beginning with '.'.
+ */
 bool hub_is_plain(const char *text, size_t len);
 
 /* True for ORG/REPO, ORG/REPO:QUANT, ORG/REPO/FILE.gguf. */
@@ -44,5 +45,9 @@ char *hub_find(const char *name, struct err *err) MUST_USE;
 /* Every GGUF file (first parts only), as ORG/REPO/FILE.gguf and path. */
 typedef void (*hub_file_fn)(void *ctx, const char *name, const char *path);
 void hub_each_file(hub_file_fn fn, void *ctx);
+
+/* Every repository with config.json and safetensors but no GGUF file, as ORG/REPO and
+ * the path of its snapshot. */
+void hub_each_folder(hub_file_fn fn, void *ctx);
 
 #endif

@@ -110,6 +110,24 @@ static void found_manifest(const char *root, const char *path, const char *relat
     buf_release(&text);
 }
 
+void stores_each_of_ollama(hub_file_fn fn, void *ctx)
+{
+    const char *home = getenv("HOME");
+    const char *given = getenv("OLLAMA_MODELS");
+    char *path;
+
+    if (given != NULL && given[0] == '/') {
+        walk(given, "manifests", found_manifest, fn, ctx);
+        return;
+    }
+    if (home != NULL && home[0] == '/') {
+        path = path_join(home, ".ollama/models");
+        walk(path, "manifests", found_manifest, fn, ctx);
+        free(path);
+    }
+    walk("/usr/share/ollama/.ollama/models", "manifests", found_manifest, fn, ctx);
+}
+
 /* ---- LM Studio ---- */
 
 static void found_file(const char *root, const char *path, const char *relative,
@@ -123,24 +141,14 @@ static void found_file(const char *root, const char *path, const char *relative,
         fn(ctx, relative, path);
 }
 
-void stores_each_file(hub_file_fn fn, void *ctx)
+void stores_each_of_lm_studio(hub_file_fn fn, void *ctx)
 {
-    static const char *const lm_studio[] = {".lmstudio/models",
-                                            ".cache/lm-studio/models"};
+    static const char *const folders[] = {".lmstudio/models",
+                                          ".cache/lm-studio/models"};
     const char *home = getenv("HOME");
-    const char *ollama = getenv("OLLAMA_MODELS");
-    char *path;
 
     if (home == NULL || home[0] != '/')
         return;
-    if (ollama != NULL && ollama[0] == '/') {
-        walk(ollama, "manifests", found_manifest, fn, ctx);
-    } else {
-        path = path_join(home, ".ollama/models");
-        walk(path, "manifests", found_manifest, fn, ctx);
-        free(path);
-        walk("/usr/share/ollama/.ollama/models", "manifests", found_manifest, fn, ctx);
-    }
-    for (size_t i = 0; i < sizeof(lm_studio) / sizeof(lm_studio[0]); i++)
-        walk(home, lm_studio[i], found_file, fn, ctx);
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        walk(home, folders[i], found_file, fn, ctx);
 }

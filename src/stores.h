@@ -13,6 +13,7 @@
 #include "src/hub.h"
 
 /* Every model, as ollama/NAME:TAG or PUBLISHER/REPO/FILE.gguf, and its file's path. */
-void stores_each_file(hub_file_fn fn, void *ctx);
+void stores_each_of_ollama(hub_file_fn fn, void *ctx);
+void stores_each_of_lm_studio(hub_file_fn fn, void *ctx);
 
 #endif

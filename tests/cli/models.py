@@ -139,13 +139,46 @@ def test_list(h):
     rows = {m["name"]: m for m in h.works("list", "--json").json()}
     equal(set(rows), {"m", "bad", "hadal-mini"})
     equal(list(rows["m"]), ["name", "path", "architecture", "type", "size_bytes",
-                            "parameters"])
+                            "parameters", "runnable", "last_used", "shared_with"])
     equal(rows["m"]["architecture"], "deepseek2")
+    equal([rows["m"][k] for k in ("runnable", "last_used", "shared_with")],
+          [True, None, ["huggingface"]])
+    equal([rows["bad"]["runnable"], rows["hadal-mini"]["shared_with"]], [False, []])
     equal(rows["m"]["type"], "F16")
     equal(rows["m"]["size_bytes"], os.path.getsize(tiny()))
     check(rows["m"]["parameters"] > 1000, rows)
     equal(rows["bad"]["architecture"], None)
     equal(len(h.works("list").text.splitlines()), 3)
+
+
+def test_list_use(h):
+    """When a model was last used, under whatever name; who else sees the file."""
+    root = hub(h, "a/b", {"m.Q8_0.gguf": tiny()})
+    blob = os.path.join(root, "blobs", os.listdir(os.path.join(root, "blobs"))[0])
+    os.makedirs(os.path.join(h.path, ".lmstudio/models/pub/repo"))
+    os.link(blob, os.path.join(h.path, ".lmstudio/models/pub/repo/lm.gguf"))
+    h.works("run", "-m", "a/b:Q8_0", "-n", "1", "hi")
+    time = h.messages()[-1]["time"]
+    rows = {m["name"]: m for m in h.works("list", "--json").json()}
+    equal(rows["m.Q8_0"]["last_used"], time)
+    equal(rows["lm"]["last_used"], None)
+    for name in ("m.Q8_0", "lm"):
+        equal(rows[name]["shared_with"], ["huggingface", "lmstudio"])
+    text = h.works("list").text
+    check(time[:10] in text and "never used" in text, text)
+    check("huggingface, lmstudio" in text, text)
+
+
+def test_list_folders(h):
+    """Safetensors are shown, and not said to run."""
+    config, weights = h.file("c", b"{}"), h.file("w", b"x" * 1000)
+    hub(h, "a/b", {"config.json": config, "model-00001-of-00001.safetensors": weights})
+    hub(h, "c/d", {"model.safetensors": weights})
+    row, = [m for m in h.works("list", "--json").json() if m["name"] == "a/b"]
+    equal((row["runnable"], row["type"], row["size_bytes"]), (False, None, 1002))
+    check(os.path.isdir(row["path"]), row)
+    check("safetensors: not run by this version" in h.works("list").text, "the list")
+    h.fails(3, *ASK, "-m", "a/b")
 
 
 def test_show(h):

@@ -145,12 +145,18 @@ def test_safetensors(h):
     with Started(h) as hub:
         hub.add("org/repo", files)
         hub.listing_sizes, hub.page = False, 2
-        events = [json.loads(x) for x in h.works("pull", "org/repo", "--json").text.splitlines()]
-        equal(events[0]["type"], "plan")
+        r = h.works("pull", "org/repo", "--dry-run")
+        check(len(r.lines) == 1 and "cannot run" in r.lines[0], r)
+        r = h.works("pull", "org/repo", "--json")
+        check(len(r.lines) == 1 and "cannot run" in r.lines[0], r)
+        events = [json.loads(x) for x in r.text.splitlines()]
+        equal((events[0]["type"], events[0]["runnable"]), ("plan", False))
         equal({f["name"] for f in events[0]["files"]}, set(files) - {
             "modeling_x.py", "pytorch_model.bin", "README.md", "original/x.safetensors"})
         equal(events[-1]["type"], "end")
         check(os.path.isfile(os.path.join(events[-1]["path"], "config.json")), events[-1])
+        row, = [m for m in h.works("list", "--json").json() if m["name"] == "org/repo"]
+        equal((row["runnable"], row["path"]), (False, events[-1]["path"]))
         hub.add("org/pickle", {"pytorch_model.bin": b"x", "config.json": b"{}"})
         h.fails(3, "pull", "org/pickle", names="pytorch_model.bin")
 
