@@ -77,7 +77,8 @@ static void draw_bar(const struct panel *p, struct canvas *c, int row, struct re
         cells = LEAST_GAUGE;
     if (cells > MOST_GAUGE)
         cells = MOST_GAUGE;
-    full = (int)((double)p->done / (double)p->total * cells);
+    full =
+        p->done < p->total ? (int)((double)p->done / (double)p->total * cells) : cells;
     for (int i = 0; i < cells; i++)
         canvas_text(c, row, area.col + 1 + i, end, STYLE_PROMPT, i < full ? "▰" : "▱");
     if (p->figures != NULL)

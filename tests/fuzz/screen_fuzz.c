@@ -86,6 +86,28 @@ static void check_text(const char *text, size_t len, size_t step, int rows, int 
     ui_close(once);
 }
 
+/* Names and errors come from a server, models' names from file systems. */
+static void check_panel(const char *text, int rows, int cols)
+{
+    struct ui *ui = make_ui();
+    const struct ui_panel panel = {.title = text,
+                                   .text = text,
+                                   .figures = text,
+                                   .keys = text,
+                                   .done = cols,
+                                   .total = rows % 4 * 100,
+                                   .asks = cols % 2 == 0};
+
+    ui_set_panel(ui, &panel);
+    ui_set_models(ui, &(struct ui_model){.name = text, .note = text}, 1);
+    ui_compose(ui, rows, cols);
+    check_cells(&ui->canvas);
+    ui_go(ui, UI_PLACE_MODELS, NULL);
+    ui_compose(ui, rows, cols);
+    check_cells(&ui->canvas);
+    ui_close(ui);
+}
+
 static void check_keys(const char *bytes, size_t len, int rows, int cols)
 {
     struct ui *ui = make_ui();
@@ -111,12 +133,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     rows = data[1] % 40 + 1;
     cols = data[2] % 100 + 1;
-    text = malloc(size);
+    text = malloc(size + 1);
     if (text == NULL)
         return 0;
     memcpy(text, data, size);
-    if (data[0] < 128)
+    text[size] = '\0';
+    if (data[0] < 96)
         check_text(text + 3, size - 3, data[0] % 16u + 1, rows, cols);
+    else if (data[0] < 128)
+        check_panel(text + 3, rows, cols);
     else
         check_keys(text + 3, size - 3, rows, cols);
     free(text);
