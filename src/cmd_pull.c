@@ -77,12 +77,14 @@ static void add_files(struct json_writer *w, const struct pull_plan *plan)
     json_end_array(w);
 }
 
-/* What decoding can reach if every weight is read for each token; 0: not known. */
+/* What decoding can reach when memory is what it waits for; 0: not known. */
 static double tokens_per_s(const struct telling *t, const struct pull_plan *plan)
 {
     int threads = t->opt->threads > 0 ? t->opt->threads : machine_cores();
 
-    return plan->bytes > 0 ? memspeed_measure(threads) / (double)plan->bytes : 0;
+    return plan->bytes > 0
+               ? memspeed_measure(threads) / ((double)plan->bytes * plan->read_share)
+               : 0;
 }
 
 /* Weights in a form that only other programs run. */
@@ -200,11 +202,13 @@ static void add_fit(struct buf *out, const struct telling *t,
         buf_addf(out, "memory: about %s needed, %s free: %s\n", need, have,
                  plan->memory_need <= plan->memory_free ? "it fits"
                                                         : "it does not fit");
-    if (speed > 0)
-        buf_addf(out,
-                 "speed: about %.*f tokens/s at most if all weights are read for each "
-                 "token (a mixture of experts reads fewer)\n",
-                 speed < 10 ? 1 : 0, speed);
+    if (speed <= 0)
+        return;
+    buf_addf(out, "speed: about %.*f tokens/s at most", speed < 10 ? 1 : 0, speed);
+    if (plan->read_share < 1)
+        buf_addf(out, " (a mixture of experts: a token reads %.0f%% of the weights)",
+                 100 * plan->read_share);
+    buf_add_char(out, '\n');
 }
 
 static bool plan_lines(const struct telling *t, const struct pull_plan *plan,
@@ -358,6 +362,7 @@ bool cmd_pull(const struct options *opt, struct err *err)
         .include = opt->include,
         .dry_run = opt->dry_run != 0,
         .allow_http = opt->insecure_http != 0,
+        .wants_share = !opt->quiet || opt->dry_run || opt->json,
         .may_go_on = may_go_on,
     };
     char *path = NULL;

@@ -179,15 +179,20 @@ static bool wait_to_retry(const struct hub_api *api, int try, int64_t retry_afte
     return true;
 }
 
+/* The token goes to the endpoint's origin alone. */
+static const char *token_for(const struct hub_api *api, const char *url)
+{
+    return api->token != NULL && url_same_origin(url, api->endpoint) ? api->token
+                                                                     : NULL;
+}
+
 /* Asks once or, on trouble that may pass, again. The answer is the caller's to release
  * in any case. */
 static bool ask(struct hub_api *api, struct http_request *request,
                 struct http_answer *answer, struct buf *body, struct err *err)
 {
     request->agent = api->agent;
-    request->token = api->token != NULL && url_same_origin(request->url, api->endpoint)
-                         ? api->token
-                         : NULL;
+    request->token = token_for(api, request->url);
     for (int try = 0;; try++) {
         bool ok;
 
@@ -540,6 +545,25 @@ bool hub_api_resolve(struct hub_api *api, const char *repo, const char *revision
     free(rev);
     if (!ok)
         transfer_source_release(out);
+    return ok;
+}
+
+bool hub_api_read_head(struct hub_api *api, const struct transfer_source *source,
+                       struct buf *body, struct err *err)
+{
+    int64_t most = (int64_t)body->max;
+    struct http_request request = {
+        .url = source->url,
+        .to = (source->size < most ? source->size : most) - 1,
+        .agent = api->agent,
+        .token = token_for(api, source->url),
+    };
+    struct http_answer answer = {0};
+    bool ok = http_fetch(api->http, &request, &answer, body, err) &&
+              (answer.status == 206 ||
+               err_set(err, ERR_NET, "the server answers %d", answer.status));
+
+    http_answer_release(&answer);
     return ok;
 }
 

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/base/buf.h"
 #include "src/base/digest.h"
 #include "src/base/err.h"
 #include "src/fetch/http.h"
@@ -59,6 +60,10 @@ bool hub_api_resolve(struct hub_api *api, const char *repo, const char *revision
 /* The same for any https address: no digest, an ETag where the server gives one. */
 bool hub_api_probe(struct hub_api *api, const char *url, struct transfer_source *out,
                    struct err *err) MUST_USE;
+
+/* The first bytes of a located file, at most body->max of them. One try. */
+bool hub_api_read_head(struct hub_api *api, const struct transfer_source *source,
+                       struct buf *body, struct err *err) MUST_USE;
 
 /* A relative path of plain components: none empty, ".", "..", or longer than a name may
  * be; no control characters, no backslash; valid UTF-8. */

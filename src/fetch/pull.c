@@ -21,6 +21,7 @@
 #include "src/base/text.h"
 #include "src/fetch/hub_api.h"
 #include "src/fetch/part.h"
+#include "src/fetch/peek.h"
 #include "src/fetch/pick.h"
 #include "src/fetch/store.h"
 #include "src/fetch/transfer.h"
@@ -38,6 +39,7 @@ enum {
     CHANGES_MAX = 3, /* a file that changes while it comes is begun anew so often */
     DISK_RESERVE_BYTES = 16 * 1000 * 1000,
     LOCK_WAIT_MS = 200,
+    SHARE_LEAST_BYTES = 64 * 1024 * 1024, /* of a file whose estimate is worth a look */
 };
 
 static const double first_wait_s = 0.5;
@@ -203,6 +205,40 @@ static bool check_room(const struct pull_plan *plan, struct err *err)
                    need, have, plan->cache);
 }
 
+static bool locate_file(void *ctx, struct transfer_source *out, struct err *err)
+{
+    struct pull *p = ctx;
+
+    if (p->url != NULL)
+        return hub_api_probe(&p->api, p->url, out, err);
+    return hub_api_resolve(&p->api, p->repo, p->listing.commit,
+                           p->plan.file[p->at].name, out, err);
+}
+
+/* How much of the weights a token reads, by the first bytes of the first file that is
+ * still to come. What cannot be found out is no failure. */
+static void find_share(struct pull *p)
+{
+    struct transfer_source source = {0};
+    struct err none;
+    struct buf head;
+    size_t i = 0;
+
+    p->plan.read_share = 1;
+    while (i < p->plan.n && !text_ends_with_any_case(p->plan.file[i].name, ".gguf"))
+        i++;
+    if (!p->opt->wants_share || i == p->plan.n || p->plan.file[i].is_here ||
+        p->plan.file[i].size < SHARE_LEAST_BYTES)
+        return;
+    buf_init(&head, PEEK_BYTES);
+    p->at = i;
+    if (locate_file(p, &source, &none) &&
+        hub_api_read_head(&p->api, &source, &head, &none))
+        p->plan.read_share = peek_read_share(head.data, head.len);
+    transfer_source_release(&source);
+    buf_release(&head);
+}
+
 static bool tell_plan(struct pull *p, struct err *err)
 {
     struct meminfo memory;
@@ -214,6 +250,7 @@ static bool tell_plan(struct pull *p, struct err *err)
                         p->plan.fetch_bytes + DISK_RESERVE_BYTES <= p->plan.free_bytes;
     p->plan.memory_free = memory.available_bytes;
     p->plan.memory_need = pick_memory_need(p->plan.bytes);
+    find_share(p);
     return p->watcher->plan(p->watcher->ctx, &p->plan, err) &&
            (p->opt->dry_run || check_room(&p->plan, err));
 }
@@ -234,16 +271,6 @@ static void on_progress(void *ctx, const struct transfer_progress *t)
 
     p->fetched = now.fetched;
     p->watcher->progress(p->watcher->ctx, &now);
-}
-
-static bool locate_file(void *ctx, struct transfer_source *out, struct err *err)
-{
-    struct pull *p = ctx;
-
-    if (p->url != NULL)
-        return hub_api_probe(&p->api, p->url, out, err);
-    return hub_api_resolve(&p->api, p->repo, p->listing.commit,
-                           p->plan.file[p->at].name, out, err);
 }
 
 /* One for each 64 kB/s: slower streams bring nothing. */

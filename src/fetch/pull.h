@@ -35,6 +35,7 @@ struct pull_plan {
     int64_t free_bytes;  /* on the disk; -1: unknown */
     bool fits_disk;      /* else pull_run fails after it has told the plan */
     uint64_t memory_need, memory_free;
+    double read_share; /* of the weights for each token; 1: all, or not asked for */
     const char *cache;
 };
 
@@ -63,7 +64,8 @@ struct pull_options {
     const char *include;  /* or NULL */
     bool dry_run;
     bool allow_http;
-    int64_t rate; /* bytes a second; 0: no limit */
+    bool wants_share; /* find out plan->read_share: costs 64 KiB of a GGUF file */
+    int64_t rate;     /* bytes a second; 0: no limit */
     bool (*may_go_on)(void *ctx, struct err *err);
     void *ctx;   /* of may_go_on */
     int wake_fd; /* readable when may_go_on may have changed its mind */

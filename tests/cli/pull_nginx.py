@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests", "hub"))
 import nginx  # noqa: E402
-from hadal_cli import HADAL, Home, check, equal, finish, main, skip  # noqa: E402
+from hadal_cli import HADAL, Home, check, equal, finish, fixture, main, skip  # noqa: E402
 from hub import Hub  # noqa: E402
 from wire import Wire  # noqa: E402
 
@@ -129,6 +129,20 @@ def test_behind_nginx(h):
             pulled(h, data)
         origin.close()
         forget(h)
+
+
+def test_estimate(h):
+    """Of a mixture of experts a token reads a part: the first bytes tell how much."""
+    for name, faults, said in (("moe-v1/model-f16.gguf", None, True),
+                               ("moe-v1/model-f16.gguf", {"500": 100}, False),
+                               ("dense-gqa/model-f32.gguf", None, False)):
+        with open(fixture(name), "rb") as f:
+            data = f.read() + bytes(64 * MIB)
+        with served(h, data, faults=faults) as hub:
+            text = h.works("pull", "org/repo", "--dry-run").text
+        check("tokens/s at most" in text, text)
+        equal("a mixture of experts: a token reads" in text, said, text)
+        equal([r[0] for r in hub.sent if r[1] == 206], [] if faults else [65536])
 
 
 # ---- a bad line ----
