@@ -215,7 +215,7 @@ struct pool *pool_open(int n_threads, struct err *err)
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     if (!start_threads(pool)) {
-        err_set(err, ERR_FAILED,
+        err_set(err, ERR_MEMORY, /* their stacks' room, mostly */
                 "cannot start %d threads: the system allows no more; "
                 "try fewer with --threads",
                 n_threads);
