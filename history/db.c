@@ -34,8 +34,8 @@ static const struct {
     const char *why;
 } remedies[] = {
     {SQLITE_NOTADB, "not a database; move it away, or set HADAL_DB to another path"},
-    {SQLITE_CORRUPT, "the database is damaged; restore a copy, or move it away to begin"
-                     " a new one"},
+    {SQLITE_CORRUPT, "the database is damaged; 'hadal doctor --repair' saves what can "
+                     "be read, or move it away to begin a new one"},
     {SQLITE_FULL, "the disk is full; free some space, or set HADAL_DB to another path"},
     {SQLITE_READONLY, "cannot be written; check the rights of the file and its folder"},
     {SQLITE_CANTOPEN, "cannot be opened; check that its folder exists and may be"

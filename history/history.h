@@ -225,4 +225,17 @@ struct history_health {
 bool history_check(struct history *h, struct history_health *out,
                    struct err *err) MUST_USE;
 
+struct history_repaired {
+    char *path; /* of the copy; owned */
+    int64_t n_sessions, n_messages;
+    int64_t n_lost; /* rows known to be missing; pages may have held more */
+};
+
+/* Writes what can be read of the file at path, which nobody should have open, to a new
+ * one, PATH.repaired. The file itself stays as it is. ERR_DB where nothing can be read,
+ * ERR_IO where the copy cannot be written. */
+bool history_repair(const char *path, struct history_repaired *out,
+                    struct err *err) MUST_USE;
+void history_repaired_release(struct history_repaired *r); /* accepts zeroed storage */
+
 #endif

@@ -2,7 +2,8 @@
  *
  * hadal doctor: what this build and this machine can do, where things are, and whether
  * the history is sound. A damaged history is told in the report and ends with exit code
- * 5; everything else that is missing is only told.
+ * 5, and --repair saves what can be read of it; everything else that is missing is only
+ * told.
  */
 #include "config.h"
 
@@ -252,12 +253,74 @@ static void add_text(struct buf *out, const struct findings *f)
              or_none(f->health.journal_why));
 }
 
+/* ---- repair ---- */
+
+static void add_repaired_json(struct buf *out, const struct history_repaired *r)
+{
+    struct json_writer w;
+
+    json_begin(&w, out);
+    json_object(&w);
+    json_key(&w, "repaired");
+    json_text(&w, r->path);
+    json_key(&w, "sessions");
+    json_integer(&w, r->n_sessions);
+    json_key(&w, "messages");
+    json_integer(&w, r->n_messages);
+    json_key(&w, "lost");
+    json_integer(&w, r->n_lost);
+    json_end_object(&w);
+    buf_add_char(out, '\n');
+}
+
+static void add_repaired_text(struct buf *out, const char *db,
+                              const struct history_repaired *r)
+{
+    if (r->path == NULL) {
+        buf_addf(out, "%s: sound, nothing to repair\n", db);
+        return;
+    }
+    buf_addf(out, "%s: %lld sessions, %lld messages could be read", r->path,
+             (long long)r->n_sessions, (long long)r->n_messages);
+    if (r->n_lost > 0)
+        buf_addf(out, "; %lld at least are lost", (long long)r->n_lost);
+    buf_addf(
+        out,
+        "\n%s: not changed; move it away, with its -journal or -wal file, and give "
+        "the other its name\n",
+        db);
+}
+
+/* A sound history is left alone: path stays NULL. */
+static bool repair_history(const struct options *opt, struct err *err)
+{
+    struct findings f = {.db = path_history_db(err)};
+    struct history_repaired repaired = {0};
+    struct buf out;
+    bool ok = f.db != NULL;
+
+    buf_init(&out, BUF_UNLIMITED);
+    if (ok && !check_database(&f))
+        ok = history_repair(f.db, &repaired, err);
+    if (ok && opt->json)
+        add_repaired_json(&out, &repaired);
+    else if (ok)
+        add_repaired_text(&out, f.db, &repaired);
+    ok = ok && output_write_text(out.data, out.len, err);
+    buf_release(&out);
+    history_repaired_release(&repaired);
+    free(f.db);
+    return ok;
+}
+
 bool cmd_doctor(const struct options *opt, struct err *err)
 {
     struct findings f;
     struct buf out;
     bool ok;
 
+    if (opt->repair)
+        return repair_history(opt, err);
     examine(&f);
     buf_init(&out, BUF_UNLIMITED);
     if (opt->json)

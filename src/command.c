@@ -81,7 +81,8 @@ static const struct command table[] = {
      "Q2_K, Q2_K_S, Q3_K_S, Q3_K_M, Q3_K_L, Q4_K_S, Q4_K_M, Q5_K_S, Q5_K_M, Q6_K, IQ4_NL,\n"
      "IQ4_XS. Q4_K_M is small and good; Q8_0 is nearly as good as the original.",
      ANY | OPTIONS_QUANTIZE, 2, 2, cmd_quantize},
-    {"doctor", "", "what this build and machine can do", NULL, DATA, 0, 0, cmd_doctor},
+    {"doctor", "", "what this build and machine can do", NULL, DATA | OPTIONS_DOCTOR, 0, 0,
+     cmd_doctor},
     {"help", "[COMMAND]", "help about a command", NULL, ANY, 0, 1, cmd_help},
 };
 /* clang-format on */

@@ -102,6 +102,8 @@ static const struct option table[] = {
      "R", "a branch, tag or commit (default main)"},
     {"include", 0, OPTIONS_PULL, OPTION_TEXT, FIELD(include), 0, 0, 0,
      "GLOB", "fetch the files whose names match GLOB"},
+    {"repair", 0, OPTIONS_DOCTOR, OPTION_FLAG, FIELD(repair), 1, 0, 0,
+     NULL, "write what can be read of a damaged history to a copy"},
     {"dry-run", 0, OPTIONS_PULL, OPTION_FLAG, FIELD(dry_run), 1, 0, 0,
      NULL, "say what would be fetched, and stop"},
     {"dry-run", 0, OPTIONS_GC, OPTION_FLAG, FIELD(dry_run), 1, 0, 0,

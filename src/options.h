@@ -77,6 +77,8 @@ struct options {
     const char *revision, *include, *limit_rate; /* pull */
     int dry_run, insecure_http;
 
+    int repair; /* doctor */
+
     struct buf config_text; /* where texts of the configuration live */
 };
 
@@ -99,6 +101,7 @@ enum option_group {
     OPTIONS_PULL = 1 << 14,
     OPTIONS_GC = 1 << 15,
     OPTIONS_QUANTIZE = 1 << 16,
+    OPTIONS_DOCTOR = 1 << 17,
 };
 
 enum option_kind {
