@@ -547,7 +547,7 @@ bool app_run(const struct app_options *opt, struct err *err)
         .think = opt->think,
         .sampling = opt->sampling,
         .has_seed = opt->has_seed,
-        .model = {mem_dup(opt->model), mem_dup(opt->engine.path)},
+        .model = {.name = mem_dup(opt->model), .path = mem_dup(opt->engine.path)},
     };
     bool ok = false;
 
