@@ -29,6 +29,7 @@ struct forward {
     int max_rows;
     int max_logits;
     int n_rows;       /* of the last run */
+    int first_row;    /* of them, the first that x still has */
     int32_t *pick;    /* [max_logits] rows whose logits are wanted */
     struct vec *x;    /* [max_rows][hidden] the residual stream */
     struct vec *norm; /* [max_rows][hidden] its norm: input of attention and FFN */
@@ -149,7 +150,7 @@ static const struct gain *bias_of(const struct gain *bias)
     return bias->n > 0 ? bias : NULL;
 }
 
-/* x += W_o Attend(W_q a, W_k a, W_v a) */
+/* attn = Attend(W_q a, W_k a, W_v a) */
 static void gqa(struct forward *f, int layer, const struct rows *rows)
 {
     const struct backend_ops *ops = f->d.ops;
@@ -161,14 +162,12 @@ static void gqa(struct forward *f, int layer, const struct rows *rows)
         {.w = &lw->k, .bias = bias_of(&lw->k_bias), .y = f->k},
         {.w = &lw->v, .bias = bias_of(&lw->v_bias), .y = f->v},
     };
-    struct product out = {.w = &lw->out, .y = f->x, .add = true};
 
     ops->matmul(be, qkv, 3, f->norm, rows->n);
     ops->gqa_attend(be, f->attn, f->q, f->k, f->v, s, layer, rows);
-    ops->matmul(be, &out, 1, f->attn, rows->n);
 }
 
-/* x += W_o Attend(q, [c | k_pe]), with q = W_q a or W_qb RMSNorm(W_qa a) */
+/* attn = Attend(q, [c | k_pe]), with q = W_q a or W_qb RMSNorm(W_qa a) */
 static void mla(struct forward *f, int layer, const struct rows *rows)
 {
     const struct backend_ops *ops = f->d.ops;
@@ -181,7 +180,6 @@ static void mla(struct forward *f, int layer, const struct rows *rows)
         {.w = &lw->kv_a, .y = f->k},
     };
     struct product q_b = {.w = &lw->q_b, .y = f->q};
-    struct product out = {.w = &lw->out, .y = f->x, .add = true};
 
     ops->matmul(be, in, 2, f->norm, rows->n);
     if (has_q_lora) {
@@ -189,31 +187,55 @@ static void mla(struct forward *f, int layer, const struct rows *rows)
         ops->matmul(be, &q_b, 1, f->q_a, rows->n);
     }
     ops->mla_attend(be, f->attn, f->q, f->k, s, lw, layer, rows);
-    ops->matmul(be, &out, 1, f->attn, rows->n);
 }
 
-static void run_layer(struct forward *f, int layer, const struct rows *rows,
+/* After the last layer's attention nothing reads the rows whose logits nobody wants:
+ * moves the others to the front of x and attn. Returns how many go on. */
+static int keep_wanted(struct forward *f, int n, int wanted)
+{
+    const struct backend_ops *ops = f->d.ops;
+
+    if (wanted > f->max_logits || 2 * wanted > n) /* the move must not overlap */
+        return n;
+    for (int i = 0; i < wanted; i++)
+        f->pick[i] = n - wanted + i;
+    if (wanted > 0) {
+        ops->gather(f->d.be, f->x, f->x, f->pick, wanted);
+        ops->gather(f->d.be, f->attn, f->attn, f->pick, wanted);
+    }
+    f->first_row = n - wanted;
+    return wanted;
+}
+
+/* wanted: the last rows that anything comes after this layer for. */
+static void run_layer(struct forward *f, int layer, const struct rows *rows, int wanted,
                       struct route *route)
 {
     const struct backend_ops *ops = f->d.ops;
     struct backend *be = f->d.be;
     const struct shape *s = f->d.shape;
     const struct layer *lw = &f->d.weights->layer[layer];
+    struct product out = {.w = &lw->out, .y = f->x, .add = true};
+    int n;
 
     ops->rms_norm(be, f->norm, f->x, &lw->attn_norm, s->eps, rows->n);
     if (s->attention == ATTENTION_MLA)
         mla(f, layer, rows);
     else
         gqa(f, layer, rows);
-    ops->rms_norm(be, f->norm, f->x, &lw->ffn_norm, s->eps, rows->n);
+    n = keep_wanted(f, rows->n, wanted);
+    if (n == 0)
+        return;
+    ops->matmul(be, &out, 1, f->attn, n);
+    ops->rms_norm(be, f->norm, f->x, &lw->ffn_norm, s->eps, n);
     if (layer < s->n_layer_dense)
-        ops->ffn(be, f->x, f->norm, lw, s, rows->n);
+        ops->ffn(be, f->x, f->norm, lw, s, n);
     else
-        ops->moe(be, f->x, f->norm, lw, s, rows->n, route);
+        ops->moe(be, f->x, f->norm, lw, s, n, route);
 }
 
-bool forward_run(struct forward *f, const struct rows *rows, const atomic_bool *stop,
-                 struct forward_probe *probe, struct err *err)
+bool forward_run(struct forward *f, const struct rows *rows, int wanted,
+                 const atomic_bool *stop, struct forward_probe *probe, struct err *err)
 {
     const struct shape *s = f->d.shape;
     const struct weights *w = f->d.weights;
@@ -221,6 +243,7 @@ bool forward_run(struct forward *f, const struct rows *rows, const atomic_bool *
 
     assert(rows->n >= 1 && rows->n <= f->max_rows);
     f->n_rows = rows->n;
+    f->first_row = 0;
     if (probe != NULL && probe->route.expert != NULL)
         route = &probe->route;
     f->d.ops->embed(f->d.be, f->x, &w->embed, rows->token, rows->n);
@@ -229,7 +252,8 @@ bool forward_run(struct forward *f, const struct rows *rows, const atomic_bool *
     for (int layer = 0; layer < s->n_layer; layer++) {
         if (stop != NULL && atomic_load_explicit(stop, memory_order_relaxed))
             return err_set(err, ERR_CANCELLED, "stopped");
-        run_layer(f, layer, rows, route);
+        run_layer(f, layer, rows,
+                  layer + 1 == s->n_layer && probe == NULL ? wanted : rows->n, route);
         if (probe != NULL)
             probe->layer(probe->ctx, layer, f->x,
                          layer < s->n_layer_dense ? NULL : route);
@@ -245,9 +269,9 @@ bool forward_logits(struct forward *f, int row, int n_rows, float *out, struct e
     const struct weights *w = f->d.weights;
     struct product head = {.w = &w->head, .y = f->logits};
 
-    assert(row >= 0 && n_rows <= f->max_logits && row + n_rows <= f->n_rows);
+    assert(row >= f->first_row && n_rows <= f->max_logits && row + n_rows <= f->n_rows);
     for (int i = 0; i < n_rows; i++)
-        f->pick[i] = row + i;
+        f->pick[i] = row - f->first_row + i;
     ops->gather(be, f->last, f->x, f->pick, n_rows);
     ops->rms_norm(be, f->last, f->last, &w->out_norm, s->eps, n_rows);
     ops->matmul(be, &head, 1, f->last, n_rows);

@@ -46,12 +46,16 @@ void forward_close(struct forward *f); /* accepts NULL */
  * about what a back end keeps inside its feed-forward operations. */
 size_t forward_bytes(const struct shape *shape, int n_rows, int n_logits);
 
-/* Runs the rows through all layers and fills their caches. False with ERR_CANCELLED as
- * soon as *stop is seen true (asked before each layer); stop and probe may be NULL. */
-bool forward_run(struct forward *f, const struct rows *rows, const atomic_bool *stop,
-                 struct forward_probe *probe, struct err *err) MUST_USE;
+/* Runs the rows through all layers and fills their caches. wanted: of how many, the
+ * last ones, forward_logits may be asked; the fewer, the less there is to do. False
+ * with ERR_CANCELLED as soon as *stop is seen true (asked before each layer); stop and
+ * probe may be NULL. */
+bool forward_run(struct forward *f, const struct rows *rows, int wanted,
+                 const atomic_bool *stop, struct forward_probe *probe,
+                 struct err *err) MUST_USE;
 
-/* Logits of rows [row, row + n_rows) of the last run: out [n_rows][vocab]. */
+/* Logits of rows [row, row + n_rows) of the last run, all wanted: out [n_rows][vocab].
+ */
 bool forward_logits(struct forward *f, int row, int n_rows, float *out,
                     struct err *err) MUST_USE;
 

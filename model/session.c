@@ -179,9 +179,10 @@ static bool check_ids(const struct session *s, const int32_t *id, size_t n,
     return true;
 }
 
-/* One step: n tokens after those in the cache. */
-static bool append(struct session *s, const int32_t *id, int n, const atomic_bool *stop,
-                   struct err *err)
+/* One step: n tokens after those in the cache, of which the last `wanted` get logits.
+ */
+static bool append(struct session *s, const int32_t *id, int n, int wanted,
+                   const atomic_bool *stop, struct err *err)
 {
     struct rows rows = {.n = n, .token = id, .pos = s->pos, .kv = s->row_kv};
 
@@ -192,7 +193,7 @@ static bool append(struct session *s, const int32_t *id, int n, const atomic_boo
         return false;
     for (int i = 0; i < n; i++)
         s->pos[i] = session_len(s) + i;
-    if (!forward_run(s->forward, &rows, stop, NULL, err))
+    if (!forward_run(s->forward, &rows, wanted, stop, NULL, err))
         return false;
     tokens_add_all(&s->tokens, id, (size_t)n);
     return true;
@@ -249,7 +250,7 @@ bool session_sync(struct session *s, const int32_t *id, size_t n, int *n_cached,
         chunk = n - at < (size_t)s->batch_tokens ? (int)(n - at) : s->batch_tokens;
         if (stop != NULL && atomic_load(stop))
             return err_set(err, ERR_CANCELLED, "stopped");
-        if (!append(s, id + at, chunk, stop, err))
+        if (!append(s, id + at, chunk, at + (size_t)chunk == n, stop, err))
             return false;
         if (progress != NULL)
             progress(ctx, session_len(s), (int)n);
@@ -263,7 +264,7 @@ bool session_eval(struct session *s, int32_t id, struct err *err)
     if (session_len(s) >= s->ctx_tokens)
         return err_set(err, ERR_CONTEXT, "the context of %d tokens is full",
                        s->ctx_tokens);
-    if (!check_ids(s, &id, 1, err) || !append(s, &id, 1, NULL, err))
+    if (!check_ids(s, &id, 1, err) || !append(s, &id, 1, 1, NULL, err))
         return false;
     s->has_logits = read_logits(s, 0, 1, err);
     return s->has_logits;
@@ -309,7 +310,7 @@ bool session_each_logits(struct session *s, const int32_t *id, size_t n,
         int at = session_len(s);
         int chunk = min_int((int)n - at, s->batch_tokens);
 
-        if (!append(s, id + at, chunk, NULL, err) ||
+        if (!append(s, id + at, chunk, chunk, NULL, err) ||
             !hand_out(s, chunk, at, fn, ctx, err))
             return false;
     }

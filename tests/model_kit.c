@@ -88,7 +88,7 @@ bool line_step(struct line *line, const int32_t *id, int n, struct forward_probe
         pos[i] = line->len + i;
         kv[i] = line->kv;
     }
-    if (!forward_run(line->forward, &rows, NULL, probe, &err) ||
+    if (!forward_run(line->forward, &rows, n_logits, NULL, probe, &err) ||
         (n_logits > 0 &&
          !forward_logits(line->forward, n - n_logits, n_logits, out, &err)))
         return FAIL("%s", err.text);

@@ -507,7 +507,7 @@ static void stop_between_layers(void)
         return;
     if (line_open(&line, &kit, CACHE_F16, 1, 1)) {
         rows.kv = &line.kv;
-        CHECK(!forward_run(line.forward, &rows, &halt.stop, &probe, &err));
+        CHECK(!forward_run(line.forward, &rows, 1, &halt.stop, &probe, &err));
         CHECK(err.kind == ERR_CANCELLED && halt.n_layers == 1);
     }
     line_close(&line);
