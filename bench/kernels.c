@@ -106,12 +106,12 @@ static void measure(struct backend *be, const struct quant_type *type,
         memcpy(data + (size_t)r * w.row_bytes, data + (size_t)(r % 64) * w.row_bytes,
                w.row_bytes);
     random_floats(&rnd, x, (size_t)n_rows * N_IN);
-    a = gemm_act(be, SCRATCH_ACT, x, N_IN, N_IN, n_rows,
-                 gemm_wants_quantised(be, type));
     y = mem_array((size_t)n_rows * (size_t)w.n_out, sizeof(float));
+    a = gemm_act(be, SCRATCH_ACT, x, N_IN, N_IN, 1, gemm_forms(be, type, 1));
     job = gemm_job(&w, 0, a, 1, y, (size_t)w.n_out);
     t1 = time_of(be, &job);
     w.n_out = w.n_out < 2048 ? w.n_out : 2048;
+    a = gemm_act(be, SCRATCH_ACT, x, N_IN, N_IN, n_rows, gemm_forms(be, type, n_rows));
     job = gemm_job(&w, 0, a, n_rows, y, (size_t)w.n_out);
     tn = time_of(be, &job);
     printf("%s\t%s\t%d\t%.2f\t%.2f\t%d\t%.1f\n", be->kernels->name, type->name,

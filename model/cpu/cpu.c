@@ -88,6 +88,8 @@ static struct backend *cpu_open(int n_threads, struct err *err)
         goto fail;
     if (be->kernels->gemm == NULL)
         (void)blas_open(&be->blas); /* else the panels of gemm.c */
+    be->wide[ACT_INT16] = be->kernels->int16;
+    be->wide[ACT_BF16] = detect_bf16(be->kernels);
     be->pool = pool_open(n_threads, err);
     if (be->pool == NULL)
         goto fail;
@@ -202,13 +204,13 @@ static void cpu_matmul(struct backend *be, const struct product *p, int n_produc
 {
     enum { AT_ONCE = 8 };
     struct job job[AT_ONCE];
-    bool quantise = false;
+    unsigned forms = 0;
     struct act a;
 
     for (int i = 0; i < n_products; i++)
-        quantise = quantise || gemm_wants_quantised(be, p[i].w->type);
+        forms |= gemm_forms(be, p[i].w->type, n_rows);
     a = gemm_act(be, SCRATCH_ACT, x->data, (size_t)x->width, p[0].w->n_in, n_rows,
-                 quantise);
+                 forms);
     for (int i = 0; i < n_products; i += AT_ONCE) {
         int n = n_products - i < AT_ONCE ? n_products - i : AT_ONCE;
         for (int j = 0; j < n; j++) {

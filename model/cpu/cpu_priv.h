@@ -39,7 +39,7 @@ struct thread_scratch {
     float *panel_f32; /* [PANEL_K_F32][PANEL_ROWS_MAX] */
     float *attend;    /* grown by attn.c */
     size_t attend_cap;
-    float *residual;  /* grown by gemm_quantise */
+    float *residual; /* grown by gemm_quantise */
     size_t residual_cap;
     void *memory;
 };
@@ -49,6 +49,7 @@ struct backend {
     const struct backend_ops *ops;
     const struct cpu_kernels *kernels;
     struct blas blas; /* only where the kernels have no product of their own */
+    const struct wide_kernels *wide[ACT_FORMS]; /* or NULL: none here */
     struct pool *pool;
     struct thread_scratch *thread; /* [n_threads] */
     bool residual; /* activations keep 16 bits instead of 8: set by adopt */
@@ -76,7 +77,8 @@ struct job {
     size_t ldy;
     const float *bias; /* [n_out] or NULL */
     bool add;
-    int unit_rows, first_unit; /* of gemm_run's own use */
+    enum act_form form; /* these of gemm_run's own use */
+    int unit_rows, first_unit;
 };
 
 struct job gemm_job(const struct weight *w, int slab, struct act a, int n_cols,
@@ -84,16 +86,20 @@ struct job gemm_job(const struct weight *w, int slab, struct act a, int n_cols,
 /* Computes all jobs as one list of work. */
 void gemm_run(struct backend *be, struct job *job, int n_jobs);
 
-/* Whether products with this type read quantised activations. */
-bool gemm_wants_quantised(const struct backend *be, const struct quant_type *type);
-/* Bytes of a row's quantised form, and the quantising itself, in thread `thread`. */
-size_t gemm_record_bytes(const struct backend *be, int n_in);
-void gemm_quantise(const struct backend *be, int thread, const float *x, int n_in,
-                   unsigned char *record);
-/* n_rows rows of n_in floats as activations; with `quantise` also quantised, into the
- * slot's memory. */
+/* The forms, as bits, that a product of this type with n_rows rows reads; 0: floats. */
+unsigned gemm_forms(const struct backend *be, const struct quant_type *type,
+                    int n_rows);
+/* Bytes of a row's records of these forms. */
+size_t gemm_record_bytes(const struct backend *be, int n_in, unsigned forms);
+/* n_rows rows of n_in floats as activations, with room for their records in `memory`;
+ * gemm_fill writes those of one row. */
+struct act gemm_place(const struct backend *be, const float *x, size_t x_stride,
+                      int n_in, int n_rows, unsigned forms, unsigned char *memory);
+void gemm_fill(const struct backend *be, int thread, const struct act *a, int row,
+               unsigned char *memory);
+/* Both, in the slot's memory. */
 struct act gemm_act(struct backend *be, enum scratch_slot slot, const float *x,
-                    size_t x_stride, int n_in, int n_rows, bool quantise);
+                    size_t x_stride, int n_in, int n_rows, unsigned forms);
 /* The rows first, first + step, first + 2 * step, ... of a. */
 static inline struct act act_rows(struct act a, int first, int step)
 {
@@ -103,6 +109,11 @@ static inline struct act act_rows(struct act a, int first, int step)
         a.q += (size_t)first * a.q_stride;
         a.q_stride *= (size_t)step;
     }
+    for (int f = 0; f < ACT_FORMS; f++)
+        if (a.wide[f].q != NULL) {
+            a.wide[f].q += (size_t)first * a.wide[f].q_stride;
+            a.wide[f].q_stride *= (size_t)step;
+        }
     return a;
 }
 

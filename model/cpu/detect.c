@@ -26,13 +26,14 @@ enum {
     LEAF7_EBX_AVX512DQ = 1 << 17,
     LEAF7_EBX_AVX512BW = 1 << 30,
     LEAF7_ECX_AVX512VNNI = 1 << 11,
+    LEAF7_1_EAX_AVX512BF16 = 1 << 5,
     XCR0_YMM = 0x06,
     XCR0_ZMM = 0xe6,
 };
 static const unsigned LEAF7_EBX_AVX512VL = 1u << 31;
 
 struct features {
-    unsigned leaf1_ecx, leaf7_ebx, leaf7_ecx, xcr0;
+    unsigned leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_1_eax, xcr0;
 };
 
 static struct features ask(void)
@@ -44,10 +45,12 @@ static struct features ask(void)
         return f;
     if (f.leaf1_ecx & LEAF1_ECX_OSXSAVE)
         __asm__ volatile("xgetbv" : "=a"(f.xcr0), "=d"(high) : "c"(0));
-    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
-        f.leaf7_ebx = ebx;
-        f.leaf7_ecx = ecx;
-    }
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
+        return f;
+    f.leaf7_ebx = ebx;
+    f.leaf7_ecx = ecx;
+    if (eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx))
+        f.leaf7_1_eax = eax;
     return f;
 }
 
@@ -72,6 +75,20 @@ static bool has_avx512(void)
            has_all(f.leaf7_ebx, LEAF7_EBX_AVX512F | LEAF7_EBX_AVX512DQ |
                                     LEAF7_EBX_AVX512BW | LEAF7_EBX_AVX512VL) &&
            has_all(f.leaf7_ecx, LEAF7_ECX_AVX512VNNI);
+}
+
+const struct wide_kernels *detect_bf16(const struct cpu_kernels *k)
+{
+    bool here = k == &cpu_kernels_avx512 && has_avx512() &&
+                has_all(ask().leaf7_1_eax, LEAF7_1_EAX_AVX512BF16);
+
+    return here ? &wide_avx512_bf16 : NULL;
+}
+#else
+const struct wide_kernels *detect_bf16(const struct cpu_kernels *k)
+{
+    (void)k;
+    return NULL;
 }
 #endif
 

@@ -16,9 +16,12 @@ const struct cpu_kernels *detect_kernels(struct err *err) MUST_USE;
 /* The i-th table that can run here, best first; NULL after the last. */
 const struct cpu_kernels *detect_nth(int i);
 
-/* How many bits activations keep in products with quantised weights: *bits unchanged, or
- * what the environment variable HADAL_ACTIVATIONS says (8, 16; for tests and benches).
- * ERR_DEVICE for anything else. */
+/* Products of BF16 beside the table k, or NULL. */
+const struct wide_kernels *detect_bf16(const struct cpu_kernels *k);
+
+/* How many bits activations keep in products with quantised weights: *bits unchanged,
+ * or what the environment variable HADAL_ACTIVATIONS says (8, 16; for tests and
+ * benches). ERR_DEVICE for anything else. */
 bool detect_activation_bits(int *bits, struct err *err) MUST_USE;
 
 #endif

@@ -28,18 +28,75 @@ enum {
     BLAS_COLS = 8,          /* rows of activations from which on OpenBLAS pays */
 };
 
-bool gemm_wants_quantised(const struct backend *be, const struct quant_type *type)
+/* The best of the forms `offered`, as bits, for products with this type; ACT_FORMS:
+ * floats. */
+static enum act_form best_form(const struct backend *be, const struct quant_type *type,
+                               unsigned offered)
 {
-    return be->kernels->pack[type->type] != NULL;
+    if (be->kernels->pack[type->type] != NULL)
+        return offered >> ACT_INT16 & 1 && be->residual ? ACT_INT16 : ACT_INT8;
+    for (int f = ACT_BF16; f > ACT_INT8 && !be->residual; f--)
+        if (offered >> f & 1 && be->wide[f]->pack[type->type] != NULL)
+            return (enum act_form)f;
+    return ACT_FORMS;
 }
 
-size_t gemm_record_bytes(const struct backend *be, int n_in)
+unsigned gemm_forms(const struct backend *be, const struct quant_type *type, int n_rows)
 {
-    return act_record_bytes(act_padded(n_in)) * (be->residual ? 2 : 1);
+    unsigned offered = 1u << ACT_INT8;
+    enum act_form form;
+
+    for (int f = ACT_INT8 + 1; f < ACT_FORMS && n_rows > MATVEC_COLS; f++)
+        offered |= be->wide[f] != NULL ? 1u << f : 0;
+    form = best_form(be, type, offered);
+    return form == ACT_FORMS ? 0 : 1u << form;
 }
 
-void gemm_quantise(const struct backend *be, int thread, const float *x, int n_in,
-                   unsigned char *record)
+static size_t record_bytes(const struct backend *be, int n_pad, int form)
+{
+    if (form == ACT_INT8)
+        return act_record_bytes(n_pad) * (be->residual ? 2 : 1);
+    return be->wide[form]->record_bytes(n_pad);
+}
+
+size_t gemm_record_bytes(const struct backend *be, int n_in, unsigned forms)
+{
+    size_t bytes = 0;
+
+    for (int f = 0; f < ACT_FORMS; f++)
+        if (forms >> f & 1)
+            bytes += record_bytes(be, act_padded(n_in), f);
+    return bytes;
+}
+
+struct act gemm_place(const struct backend *be, const float *x, size_t x_stride,
+                      int n_in, int n_rows, unsigned forms, unsigned char *memory)
+{
+    struct act a = {
+        .n_in = n_in, .n_pad = act_padded(n_in), .x = x, .x_stride = x_stride};
+
+    for (int f = 0; f < ACT_FORMS; f++) {
+        size_t stride;
+
+        if (!(forms >> f & 1))
+            continue;
+        stride = record_bytes(be, a.n_pad, f);
+        if (f == ACT_INT8) {
+            a.q = memory;
+            a.q_stride = stride;
+            a.residual = be->residual;
+        } else {
+            a.wide[f].q = memory;
+            a.wide[f].q_stride = stride;
+        }
+        memory += (size_t)n_rows * stride;
+    }
+    return a;
+}
+
+/* A record of 8 bits, and a second one of what it leaves over. */
+static void fill_int8(const struct backend *be, int thread, const float *x, int n_in,
+                      unsigned char *record)
 {
     struct thread_scratch *mine = &be->thread[thread];
     int n_pad = act_padded(n_in);
@@ -56,38 +113,49 @@ void gemm_quantise(const struct backend *be, int thread, const float *x, int n_i
     be->kernels->quantize(mine->residual, n_in, record + act_record_bytes(n_pad));
 }
 
-struct quantise_task {
+void gemm_fill(const struct backend *be, int thread, const struct act *a, int row,
+               unsigned char *memory)
+{
+    const float *x = a->x + (size_t)row * a->x_stride;
+
+    if (a->q != NULL)
+        fill_int8(be, thread, x, a->n_in,
+                  memory + (a->q - memory) + (size_t)row * a->q_stride);
+    for (int f = 0; f < ACT_FORMS; f++)
+        if (a->wide[f].q != NULL)
+            be->wide[f]->record(x, a->n_in,
+                                memory + (a->wide[f].q - memory) +
+                                    (size_t)row * a->wide[f].q_stride);
+}
+
+struct fill_task {
     const struct backend *be;
     struct act a;
-    unsigned char *out;
+    unsigned char *memory;
     int n_rows, rows_a_unit;
 };
 
-static void quantise_unit(void *ctx, int unit, int thread)
+static void fill_unit(void *ctx, int unit, int thread)
 {
-    const struct quantise_task *t = ctx;
+    const struct fill_task *t = ctx;
     int end = (unit + 1) * t->rows_a_unit;
 
     for (int r = unit * t->rows_a_unit; r < end && r < t->n_rows; r++)
-        gemm_quantise(t->be, thread, t->a.x + (size_t)r * t->a.x_stride, t->a.n_in,
-                      t->out + (size_t)r * t->a.q_stride);
+        gemm_fill(t->be, thread, &t->a, r, t->memory);
 }
 
 struct act gemm_act(struct backend *be, enum scratch_slot slot, const float *x,
-                    size_t x_stride, int n_in, int n_rows, bool quantise)
+                    size_t x_stride, int n_in, int n_rows, unsigned forms)
 {
-    struct act a = {n_in, act_padded(n_in), x, x_stride, NULL, 0, false};
-    struct quantise_task t;
+    size_t bytes = (size_t)n_rows * gemm_record_bytes(be, n_in, forms);
+    struct fill_task t = {.be = be, .n_rows = n_rows, .rows_a_unit = 1 + 8192 / n_in};
 
-    if (!quantise)
-        return a;
-    a.q_stride = gemm_record_bytes(be, n_in);
-    a.residual = be->residual;
-    t = (struct quantise_task){be, a, NULL, n_rows, 1 + 8192 / n_in};
-    t.out = scratch_get(be, slot, (size_t)n_rows * a.q_stride);
-    a.q = t.out;
-    pool_run(be->pool, quantise_unit, &t, (n_rows + t.rows_a_unit - 1) / t.rows_a_unit);
-    return a;
+    if (forms != 0)
+        t.memory = scratch_get(be, slot, bytes);
+    t.a = gemm_place(be, x, x_stride, n_in, n_rows, forms, t.memory);
+    if (forms != 0)
+        pool_run(be->pool, fill_unit, &t, (n_rows + t.rows_a_unit - 1) / t.rows_a_unit);
+    return t.a;
 }
 
 struct job gemm_job(const struct weight *w, int slab, struct act a, int n_cols,
@@ -114,7 +182,7 @@ static struct act second_records(struct act a)
 
 static bool wants_residual(const struct backend *be, const struct job *job)
 {
-    return job->a.residual && gemm_wants_quantised(be, job->type);
+    return job->a.residual && be->kernels->pack[job->type->type] != NULL;
 }
 
 /* Rows r0..r0+n_rows-1 for the few rows of activations of a decode step. */
@@ -184,33 +252,93 @@ static void add_bias(const struct job *job, int r0, int n_rows)
 static void unit_panel(const struct backend *be, const struct job *job, int r0,
                        int n_rows, struct thread_scratch *scratch)
 {
-    const struct cpu_kernels *k = be->kernels;
     const unsigned char *w = job->w + (size_t)r0 * job->row_bytes;
-    pack_fn pack = k->pack[job->type->type];
-    int width = pack != NULL ? PANEL_K : PANEL_K_F32;
+    const struct cpu_kernels *k = be->kernels;
+    struct panel *p = &scratch->panel;
     bool add = job->add;
 
-    for (int k0 = 0; k0 < job->a.n_in; k0 += width, add = true) {
-        int k1 = job->a.n_in - k0 < width ? job->a.n_in : k0 + width;
-        if (pack != NULL) {
-            scratch->panel.k0 = k0;
-            scratch->panel.k1 = k1;
-            pack(w, job->row_bytes, n_rows, &scratch->panel);
-            k->gemm(&scratch->panel, n_rows, &job->a, job->n_cols, job->y + r0,
-                    job->ldy, add);
-            if (job->a.residual) {
-                struct act second = second_records(job->a);
-                k->gemm(&scratch->panel, n_rows, &second, job->n_cols, job->y + r0,
-                        job->ldy, true);
-            }
-        } else {
-            k->pack_f32[job->type->type](w, job->row_bytes, n_rows, k0, k1,
-                                         scratch->panel_f32);
-            k->gemm_f32(scratch->panel_f32, (size_t)k->panel_rows, k1 - k0, n_rows,
-                        job->a.x + k0, job->a.x_stride, job->n_cols, job->y + r0,
-                        job->ldy, add);
+    for (p->k0 = 0; p->k0 < job->a.n_in; p->k0 = p->k1, add = true) {
+        p->k1 = job->a.n_in - p->k0 < PANEL_K ? job->a.n_in : p->k0 + PANEL_K;
+        k->pack[job->type->type](w, job->row_bytes, n_rows, p);
+        k->gemm(p, n_rows, &job->a, job->n_cols, job->y + r0, job->ldy, add);
+        if (job->a.residual) {
+            struct act second = second_records(job->a);
+            k->gemm(p, n_rows, &second, job->n_cols, job->y + r0, job->ldy, true);
         }
     }
+}
+
+/* ... with activations of 16 bits. */
+static void unit_wide(const struct backend *be, const struct job *job, int r0,
+                      int n_rows, struct thread_scratch *scratch)
+{
+    const unsigned char *w = job->w + (size_t)r0 * job->row_bytes;
+    const struct wide_kernels *k = be->wide[job->form];
+    pack_fn pack = k->pack[job->type->type] != NULL
+                       ? k->pack[job->type->type]
+                       : be->kernels->pack[job->type->type];
+    struct panel *p = &scratch->panel;
+    struct act a = job->a;
+    bool add = job->add;
+
+    a.q = a.wide[job->form].q;
+    a.q_stride = a.wide[job->form].q_stride;
+    for (p->k0 = 0; p->k0 < a.n_in; p->k0 = p->k1, add = true) {
+        p->k1 = a.n_in - p->k0 < PANEL_K_WIDE ? a.n_in : p->k0 + PANEL_K_WIDE;
+        pack(w, job->row_bytes, n_rows, p);
+        k->gemm(p, n_rows, &a, job->n_cols, job->y + r0, job->ldy, add);
+    }
+}
+
+/* ... in float. */
+static void unit_float(const struct backend *be, const struct job *job, int r0,
+                       int n_rows, struct thread_scratch *scratch)
+{
+    const unsigned char *w = job->w + (size_t)r0 * job->row_bytes;
+    const struct cpu_kernels *k = be->kernels;
+    bool add = job->add;
+
+    for (int k0 = 0; k0 < job->a.n_in; k0 += PANEL_K_F32, add = true) {
+        int k1 = job->a.n_in - k0 < PANEL_K_F32 ? job->a.n_in : k0 + PANEL_K_F32;
+
+        k->pack_f32[job->type->type](w, job->row_bytes, n_rows, k0, k1,
+                                     scratch->panel_f32);
+        k->gemm_f32(scratch->panel_f32, (size_t)k->panel_rows, k1 - k0, n_rows,
+                    job->a.x + k0, job->a.x_stride, job->n_cols, job->y + r0, job->ldy,
+                    add);
+    }
+}
+
+/* ... by what suits the activations. */
+static void unit_many(const struct backend *be, const struct job *job, int r0,
+                      int n_rows, struct thread_scratch *scratch)
+{
+    if (job->form == ACT_INT8)
+        unit_panel(be, job, r0, n_rows, scratch);
+    else if (job->form < ACT_FORMS)
+        unit_wide(be, job, r0, n_rows, scratch);
+    else if (wants_blas(be, job))
+        unit_blas(be, job, r0, n_rows, scratch);
+    else
+        unit_float(be, job, r0, n_rows, scratch);
+    add_bias(job, r0, n_rows);
+}
+
+static enum act_form form_of_job(const struct backend *be, const struct job *job)
+{
+    unsigned offered = 0;
+
+    for (int f = 0; f < ACT_FORMS; f++)
+        offered |= job->a.wide[f].q != NULL ? 1u << f : 0;
+    return best_form(be, job->type, offered);
+}
+
+/* Panels are worth their unpacking from some columns on; but the 16-bit forms are read
+ * by panels only. */
+static bool by_matvec(const struct job *job)
+{
+    return job->n_cols <= MATVEC_COLS &&
+           (job->form == ACT_INT8 || job->form == ACT_FORMS);
 }
 
 struct gemm_task {
@@ -235,22 +363,17 @@ static void gemm_unit(void *ctx, int unit, int thread)
     job = &t->job[low];
     r0 = (unit - job->first_unit) * job->unit_rows;
     n = job->n_out - r0 < job->unit_rows ? job->n_out - r0 : job->unit_rows;
-    if (job->n_cols <= MATVEC_COLS) {
+    if (by_matvec(job))
         unit_matvec(t->be, job, r0, n);
-        return;
-    }
-    if (wants_blas(t->be, job))
-        unit_blas(t->be, job, r0, n, &t->be->thread[thread]);
     else
-        unit_panel(t->be, job, r0, n, &t->be->thread[thread]);
-    add_bias(job, r0, n);
+        unit_many(t->be, job, r0, n, &t->be->thread[thread]);
 }
 
 static int unit_rows(const struct backend *be, const struct job *job)
 {
     int rows;
 
-    if (job->n_cols > MATVEC_COLS)
+    if (!by_matvec(job))
         return wants_blas(be, job) ? PANEL_ROWS_MAX : be->kernels->panel_rows;
     rows = (int)(UNIT_BYTES / job->row_bytes) / ROW_STEP * ROW_STEP;
     return rows < ROW_STEP ? ROW_STEP : rows;
@@ -262,6 +385,7 @@ void gemm_run(struct backend *be, struct job *job, int n_jobs)
     int n_units = 0;
 
     for (int i = 0; i < n_jobs; i++) {
+        job[i].form = form_of_job(be, &job[i]);
         job[i].unit_rows = unit_rows(be, &job[i]);
         job[i].first_unit = n_units;
         if (job[i].n_cols == 0)

@@ -9,7 +9,8 @@
  * activations.
  *
  * Against quantised weights, activations are quantised too: int8, one scale for 32
- * values (struct act). Against float weights they stay float.
+ * values (struct act). Against float weights one row stays float, and many take 16 bits
+ * each (struct wide_kernels).
  */
 #ifndef HADAL_MODEL_CPU_KERNELS_H
 #define HADAL_MODEL_CPU_KERNELS_H
@@ -22,7 +23,16 @@ enum {
     ACT_PAD = 256,     /* quantised rows are padded with zeros to a multiple of it */
     KERNEL_TYPES = 32, /* room for every enum tensor_type */
     PANEL_ROWS_MAX = 32,
-    PANEL_K = 4096, /* values of a row that a panel holds at most */
+    PANEL_K = 4096,             /* values of a row that a panel holds at most */
+    PANEL_K_WIDE = PANEL_K / 2, /* ... where they have 16 bits */
+};
+
+/* What a product reads of activations, besides floats. */
+enum act_form {
+    ACT_INT8,  /* records of 8 bits a value, see below */
+    ACT_INT16, /* records of a struct wide_kernels */
+    ACT_BF16,
+    ACT_FORMS,
 };
 
 /* Rows of activations, each [n_in]. x: float rows, x_stride floats apart. q: quantised
@@ -35,9 +45,9 @@ enum {
  *   int32_t bias32[n_pad/32]    -128 * sum of q: undoes an offset of 128 of codes
  *   int32_t bias16[n_pad/16]
  *
- * with n_pad = n_in rounded up to ACT_PAD. Kernels read one record a row. Where `residual`
- * is set a second one follows it, of what the first left over (x - scale * q): the sum
- * of both products is that of 16-bit activations (gemm.c). */
+ * with n_pad = n_in rounded up to ACT_PAD. Kernels read one record a row. Where
+ * `residual` is set a second one follows it, of what the first left over (x - scale *
+ * q): the sum of both products is that of 16-bit activations (gemm.c). */
 struct act {
     int n_in, n_pad;
     const float *x;
@@ -45,6 +55,10 @@ struct act {
     const unsigned char *q;
     size_t q_stride;
     bool residual;
+    struct {
+        const unsigned char *q; /* or NULL */
+        size_t q_stride;
+    } wide[ACT_FORMS]; /* likewise, of the other forms */
 };
 
 static inline int act_padded(int n_in)
@@ -99,6 +113,18 @@ typedef void (*pack_fn)(const unsigned char *w, size_t row_bytes, int n_rows,
 typedef void (*pack_f32_fn)(const unsigned char *w, size_t row_bytes, int n_rows,
                             int k0, int k1, float *panel);
 
+/* Panels times rows of activations that have 16 bits a value, in a record of the
+ * table's own. `pack`: of float types; quantised ones go with the panels of struct
+ * cpu_kernels, if `gemm` takes them. */
+struct wide_kernels {
+    size_t (*record_bytes)(int n_pad);
+    void (*record)(const float *x, int n, unsigned char *record);
+    pack_fn pack[KERNEL_TYPES];
+    /* As that of struct cpu_kernels; a->q are records of this table. */
+    void (*gemm)(const struct panel *p, int n_rows, const struct act *a, int n_cols,
+                 float *y, size_t ldy, bool add);
+};
+
 struct cpu_kernels {
     const char *name;     /* as HADAL_CPU names it */
     const char *features; /* "avx2+fma+f16c" */
@@ -121,6 +147,8 @@ struct cpu_kernels {
                      const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
                      bool add);
 
+    const struct wide_kernels *int16; /* takes all panels; or NULL */
+
     /* Quantises n values into one record. NULL where pack has none. */
     void (*quantize)(const float *x, int n, unsigned char *record);
     /* y = x * gain / sqrt(mean(x^2) + eps) */
@@ -141,6 +169,8 @@ extern const struct cpu_kernels cpu_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;   /* AVX2, FMA, F16C */
 extern const struct cpu_kernels cpu_kernels_avx512; /* and F, BW, DQ, VL, VNNI */
+extern const struct wide_kernels wide_avx512_int16;
+extern const struct wide_kernels wide_avx512_bf16; /* and BF16 */
 #endif
 
 #endif

@@ -16,6 +16,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "model/cpu/avx512_wide.h"
 #include "model/cpu/kernels_x86.h"
 
 enum {
@@ -23,12 +24,6 @@ enum {
     COLS =
         6, /* rows of activations in a tile: 2 * 6 sums in int32 and as many floats */
     COLS_FLOAT = 12, /* of gemm_f32: 2 * 12 sums */
-};
-
-/* struct panel.kind */
-enum panel_kind {
-    PANEL_NARROW = 1, /* scales of 16, not 32 */
-    PANEL_MIN = 2,    /* minima, not the offset of 128 */
 };
 
 /* ---- codes ---- */
@@ -593,29 +588,9 @@ ALWAYS_INLINE void gemm_kind(int kind, const struct panel *p, int n_rows,
                              const struct act *a, int n_cols, float *y, size_t ldy,
                              bool add)
 {
-    int c = 0;
-
-    for (; n_cols - c >= COLS; c += COLS)
-        tile(kind, p, n_rows, a, c, COLS, y + (size_t)c * ldy, ldy, add);
-    switch (n_cols - c) {
-    case 1:
-        tile(kind, p, n_rows, a, c, 1, y + (size_t)c * ldy, ldy, add);
-        break;
-    case 2:
-        tile(kind, p, n_rows, a, c, 2, y + (size_t)c * ldy, ldy, add);
-        break;
-    case 3:
-        tile(kind, p, n_rows, a, c, 3, y + (size_t)c * ldy, ldy, add);
-        break;
-    case 4:
-        tile(kind, p, n_rows, a, c, 4, y + (size_t)c * ldy, ldy, add);
-        break;
-    case 5:
-        tile(kind, p, n_rows, a, c, 5, y + (size_t)c * ldy, ldy, add);
-        break;
-    default:
-        break;
-    }
+#define TILE(c, n) tile(kind, p, n_rows, a, c, n, y + (size_t)(c)*ldy, ldy, add)
+    WIDE_TILES(n_cols, COLS, TILE, WIDE_CASES_6)
+#undef TILE
 }
 
 static void gemm(const struct panel *p, int n_rows, const struct act *a, int n_cols,
@@ -766,19 +741,12 @@ ALWAYS_INLINE void tile_f32(const float *panel, size_t stride, int n_k, int n_ro
 
 static void gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
                      const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
-                     bool add)
-{
-    int c = 0;
-
-    for (; c + COLS_FLOAT <= n_cols; c += COLS_FLOAT)
-        tile_f32(panel, stride, n_k, n_rows, x + (size_t)c * x_stride, x_stride,
-                 COLS_FLOAT, y + (size_t)c * ldy, ldy, add);
-    for (; c + 4 <= n_cols; c += 4)
-        tile_f32(panel, stride, n_k, n_rows, x + (size_t)c * x_stride, x_stride, 4,
-                 y + (size_t)c * ldy, ldy, add);
-    for (; c < n_cols; c++)
-        tile_f32(panel, stride, n_k, n_rows, x + (size_t)c * x_stride, x_stride, 1,
-                 y + (size_t)c * ldy, ldy, add);
+                     bool add){
+#define TILE(c, n)                                                                     \
+    tile_f32(panel, stride, n_k, n_rows, x + (size_t)(c)*x_stride, x_stride, n,        \
+             y + (size_t)(c)*ldy, ldy, add)
+    WIDE_TILES(n_cols, COLS_FLOAT, TILE, WIDE_CASES_12)
+#undef TILE
 }
 
 /* ---- activations ---- */
@@ -986,6 +954,7 @@ const struct cpu_kernels cpu_kernels_avx512 = {
     .pack_f32 = {X86_EACH_TYPE(PACK_F32_ROW) EACH_FLOAT(PACK_F32_ROW)},
     .gemm = gemm,
     .gemm_f32 = gemm_f32,
+    .int16 = &wide_avx512_int16,
     .quantize = quantize,
     .rms_norm = rms_norm,
     .swiglu = swiglu,

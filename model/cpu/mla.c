@@ -54,9 +54,8 @@ static void append_unit(void *ctx, int row, int thread)
 static void per_head(struct backend *be, const struct weight *w, const float *x,
                      int x_width, float *y, int y_width, int n_rows, int n_head)
 {
-    bool quantise = gemm_wants_quantised(be, w->type);
     struct act a = gemm_act(be, SCRATCH_ACT, x, (size_t)x_width, w->n_in,
-                            n_rows * n_head, quantise);
+                            n_rows * n_head, gemm_forms(be, w->type, n_rows));
     struct job *job = scratch_get(be, SCRATCH_JOBS, (size_t)n_head * sizeof(*job));
 
     for (int h = 0; h < n_head; h++)

@@ -16,49 +16,40 @@
 
 /* ---- what both kinds share ---- */
 
-/* gate = silu(gate) * up for rows of `width`, and their quantised form. */
+/* gate = silu(gate) * up for rows of `width`, and their records. */
 struct hidden_task {
     const struct backend *be;
     float *gate;
     const float *up;
-    int width;
-    unsigned char *record; /* NULL: not wanted */
-    size_t record_bytes;
+    struct act a;
+    unsigned char *memory;
 };
 
 static void hidden_unit(void *ctx, int row, int thread)
 {
     const struct hidden_task *t = ctx;
-    size_t at = (size_t)row * (size_t)t->width;
+    size_t at = (size_t)row * (size_t)t->a.n_in;
 
-    t->be->kernels->swiglu(t->gate + at, t->gate + at, t->up + at, t->width);
-    if (t->record != NULL)
-        gemm_quantise(t->be, thread, t->gate + at, t->width,
-                      t->record + (size_t)row * t->record_bytes);
+    t->be->kernels->swiglu(t->gate + at, t->gate + at, t->up + at, t->a.n_in);
+    gemm_fill(t->be, thread, &t->a, row, t->memory);
 }
 
-/* The hidden rows as activations for a product with `down`. record: memory for them. */
+/* The hidden rows as activations in these forms. memory: for the records. */
 static struct act hidden(struct backend *be, float *gate, const float *up, int width,
-                         int n_rows, unsigned char *record, const struct weight *down)
+                         int n_rows, unsigned forms, unsigned char *memory)
 {
-    struct hidden_task t = {be, gate, up, width, NULL, gemm_record_bytes(be, width)};
+    struct hidden_task t = {.be = be, .gate = gate, .up = up, .memory = memory};
 
-    if (gemm_wants_quantised(be, down->type))
-        t.record = record;
+    t.a = gemm_place(be, gate, (size_t)width, width, n_rows, forms, memory);
     pool_run(be->pool, hidden_unit, &t, n_rows);
-    return (struct act){.n_in = width,
-                        .n_pad = act_padded(width),
-                        .x = gate,
-                        .x_stride = (size_t)width,
-                        .q = t.record,
-                        .q_stride = t.record_bytes,
-                        .residual = t.record != NULL && be->residual};
+    return t.a;
 }
 
-static bool wants_quantised(const struct backend *be, const struct weight *a,
-                            const struct weight *b)
+/* What two products of the same n_rows rows read. */
+static unsigned two_forms(const struct backend *be, const struct weight *a,
+                          const struct weight *b, int n_rows)
 {
-    return gemm_wants_quantised(be, a->type) || gemm_wants_quantised(be, b->type);
+    return gemm_forms(be, a->type, n_rows) | gemm_forms(be, b->type, n_rows);
 }
 
 /* ---- dense ---- */
@@ -67,19 +58,20 @@ void moe_ffn(struct backend *be, struct vec *y, const struct vec *x,
              const struct layer *lw, const struct shape *shape, int n_rows)
 {
     size_t n = (size_t)n_rows * (size_t)shape->ffn;
-    size_t record = gemm_record_bytes(be, shape->ffn);
+    unsigned forms = gemm_forms(be, lw->down.type, n_rows);
+    size_t record = gemm_record_bytes(be, shape->ffn, forms);
     float *gate = scratch_get(be, SCRATCH_GATE, n * sizeof(float));
     float *up = scratch_get(be, SCRATCH_UP, n * sizeof(float));
     unsigned char *memory = scratch_get(be, SCRATCH_HIDDEN, (size_t)n_rows * record);
     struct act a = gemm_act(be, SCRATCH_ACT, x->data, (size_t)x->width, shape->hidden,
-                            n_rows, wants_quantised(be, &lw->gate, &lw->up));
+                            n_rows, two_forms(be, &lw->gate, &lw->up, n_rows));
     struct job job[2] = {
         gemm_job(&lw->gate, 0, a, n_rows, gate, (size_t)shape->ffn),
         gemm_job(&lw->up, 0, a, n_rows, up, (size_t)shape->ffn),
     };
 
     gemm_run(be, job, 2);
-    a = hidden(be, gate, up, shape->ffn, n_rows, memory, &lw->down);
+    a = hidden(be, gate, up, shape->ffn, n_rows, forms, memory);
     job[0] = gemm_job(&lw->down, 0, a, n_rows, y->data, (size_t)y->width);
     job[0].add = true;
     gemm_run(be, job, 1);
@@ -104,12 +96,14 @@ struct moe {
     int32_t *row;    /* [n_slots] */
     int32_t *first;  /* [n_expert + 1] */
 
-    unsigned char *sorted_q; /* rows by slot, or NULL */
-    float *sorted_x;
+    struct act by_slot; /* the rows that each slot reads, in this memory: */
+    unsigned char *sorted;
+    float *sorted_x;       /* or NULL */
     float *gate, *up;      /* [n_slots][width], then [n_rows][shared_width] */
     unsigned char *record; /* the same, quantised */
     size_t shared_at, shared_record_at;
-    float *down; /* [n_slots][hidden] */
+    unsigned forms, shared_forms; /* of what down reads */
+    float *down;                  /* [n_slots][hidden] */
 };
 
 static void open_route(struct moe *m)
@@ -134,14 +128,14 @@ static void route_rows(struct moe *m, const struct vec *x)
     const struct gain *bias = &m->lw->router_bias;
     const struct layer *lw = m->lw;
     size_t n_expert = (size_t)m->shape->n_expert;
-    bool quantise = gemm_wants_quantised(m->be, lw->router.type) ||
-                    wants_quantised(m->be, &lw->gate_exps, &lw->up_exps);
+    unsigned forms = gemm_forms(m->be, lw->router.type, m->n_rows) |
+                     two_forms(m->be, &lw->gate_exps, &lw->up_exps, m->n_rows);
     struct job job;
 
     if (m->shared_width > 0)
-        quantise = quantise || wants_quantised(m->be, &lw->gate_shexp, &lw->up_shexp);
+        forms |= two_forms(m->be, &lw->gate_shexp, &lw->up_shexp, m->n_rows);
     m->x = gemm_act(m->be, SCRATCH_ACT, x->data, (size_t)x->width, m->shape->hidden,
-                    m->n_rows, quantise);
+                    m->n_rows, forms);
     job = gemm_job(&lw->router, 0, m->x, m->n_rows, m->logits, n_expert);
     gemm_run(m->be, &job, 1);
     for (int r = 0; r < m->n_rows; r++)
@@ -169,46 +163,56 @@ static void sort_slots(struct moe *m)
     m->first[0] = 0;
 }
 
+/* Records of one form, and those of the slots. */
+static void copy_record(const unsigned char *from, const unsigned char *to,
+                        size_t stride, const struct moe *m, int slot)
+{
+    if (to != NULL)
+        memcpy(m->sorted + (to - m->sorted) + (size_t)slot * stride,
+               from + (size_t)m->row[slot] * stride, stride);
+}
+
 static void gather_unit(void *ctx, int slot, int thread)
 {
     const struct moe *m = ctx;
-    size_t row = (size_t)m->row[slot];
+    const struct act *from = &m->x, *to = &m->by_slot;
 
     (void)thread;
-    if (m->sorted_q != NULL)
-        memcpy(m->sorted_q + (size_t)slot * m->x.q_stride, m->x.q + row * m->x.q_stride,
-               m->x.q_stride);
+    copy_record(from->q, to->q, to->q_stride, m, slot);
+    for (int f = 0; f < ACT_FORMS; f++)
+        copy_record(from->wide[f].q, to->wide[f].q, to->wide[f].q_stride, m, slot);
     if (m->sorted_x != NULL)
-        memcpy(m->sorted_x + (size_t)slot * (size_t)m->x.n_in,
-               m->x.x + row * m->x.x_stride, (size_t)m->x.n_in * sizeof(float));
+        memcpy(m->sorted_x + (size_t)slot * to->x_stride,
+               from->x + (size_t)m->row[slot] * from->x_stride,
+               (size_t)to->n_in * sizeof(float));
 }
 
 /* Brings the rows into the order of the slots, in the forms that the experts' products
  * read. With one row, every slot is that row. Returns them as activations. */
 static struct act sort_rows(struct moe *m)
 {
-    const struct layer *lw = m->lw;
-    struct act a = m->x;
+    const struct weight *gate = &m->lw->gate_exps, *up = &m->lw->up_exps;
+    unsigned forms = two_forms(m->be, gate, up, m->n_rows);
     size_t slots = (size_t)m->n_slots;
+    int n_in = m->x.n_in;
 
     if (m->n_rows == 1) {
+        struct act a = m->x;
+
         a.x_stride = 0;
         a.q_stride = 0;
         return a;
     }
-    if (wants_quantised(m->be, &lw->gate_exps, &lw->up_exps)) {
-        m->sorted_q = scratch_get(m->be, SCRATCH_SORTED, slots * a.q_stride);
-        a.q = m->sorted_q;
-    }
-    if (!gemm_wants_quantised(m->be, lw->gate_exps.type) ||
-        !gemm_wants_quantised(m->be, lw->up_exps.type)) {
+    m->sorted = scratch_get(m->be, SCRATCH_SORTED,
+                            slots * gemm_record_bytes(m->be, n_in, forms));
+    if (gemm_forms(m->be, gate->type, m->n_rows) == 0 ||
+        gemm_forms(m->be, up->type, m->n_rows) == 0)
         m->sorted_x = scratch_get(m->be, SCRATCH_SORTED_F32,
-                                  slots * (size_t)a.n_in * sizeof(float));
-        a.x = m->sorted_x;
-        a.x_stride = (size_t)a.n_in;
-    }
+                                  slots * (size_t)n_in * sizeof(float));
+    m->by_slot = gemm_place(m->be, m->sorted_x != NULL ? m->sorted_x : m->x.x,
+                            (size_t)n_in, n_in, m->n_slots, forms, m->sorted);
     pool_run(m->be->pool, gather_unit, m, m->n_slots);
-    return a;
+    return m->by_slot;
 }
 
 /* One product for each expert that has slots, from row `first[e]` of a to that of y. */
@@ -259,8 +263,13 @@ static void open_hidden(struct moe *m)
     m->gate = scratch_get(m->be, SCRATCH_GATE, n * sizeof(float));
     m->up = scratch_get(m->be, SCRATCH_UP, n * sizeof(float));
     m->shared_at = slots * width;
-    m->shared_record_at = slots * gemm_record_bytes(m->be, (int)width);
-    records = m->shared_record_at + rows * gemm_record_bytes(m->be, (int)shared);
+    m->forms = gemm_forms(m->be, m->lw->down_exps.type, m->n_rows);
+    m->shared_record_at = slots * gemm_record_bytes(m->be, (int)width, m->forms);
+    records = m->shared_record_at;
+    if (shared > 0) {
+        m->shared_forms = gemm_forms(m->be, m->lw->down_shexp.type, m->n_rows);
+        records += rows * gemm_record_bytes(m->be, (int)shared, m->shared_forms);
+    }
     m->record = scratch_get(m->be, SCRATCH_HIDDEN, records);
     m->down = scratch_get(m->be, SCRATCH_DOWN,
                           slots * (size_t)m->shape->hidden * sizeof(float));
@@ -289,12 +298,12 @@ static void run_down(struct moe *m, struct vec *y, struct job *job)
 {
     const struct layer *lw = m->lw;
     struct act a = hidden(m->be, m->gate, m->up, lw->gate_exps.n_out, m->n_slots,
-                          m->record, &lw->down_exps);
+                          m->forms, m->record);
     int n = expert_jobs(m, &lw->down_exps, a, m->down, job);
 
     if (m->shared_width > 0) {
         a = hidden(m->be, m->gate + m->shared_at, m->up + m->shared_at, m->shared_width,
-                   m->n_rows, m->record + m->shared_record_at, &lw->down_shexp);
+                   m->n_rows, m->shared_forms, m->record + m->shared_record_at);
         job[n] = gemm_job(&lw->down_shexp, 0, a, m->n_rows, y->data, (size_t)y->width);
         job[n++].add = true;
     }

@@ -94,9 +94,11 @@ static struct sample sample_open(const struct cpu_kernels *k, enum tensor_type t
     s.x_seen = mem_array(cols * in, sizeof(double));
     s.want = mem_array(cols * out, sizeof(double));
     s.size = mem_array(cols * out, sizeof(double));
-    s.a = (struct act){
-        n_in, act_padded(n_in), s.x, in, NULL, act_record_bytes(act_padded(n_in)),
-        false};
+    s.a = (struct act){.n_in = n_in,
+                       .n_pad = act_padded(n_in),
+                       .x = s.x,
+                       .x_stride = in,
+                       .q_stride = act_record_bytes(act_padded(n_in))};
     s.records = mem_try(cols, s.a.q_stride, "records", NULL);
     for (size_t c = 0; quantised && c < cols; c++)
         k->quantize(s.x + c * in, n_in, s.records + c * s.a.q_stride);
@@ -116,17 +118,23 @@ static void sample_release(struct sample *s)
     free(s->records);
 }
 
-/* got: [n_cols][n_out] */
-static void check_sample(const struct cpu_kernels *k, const struct sample *s,
-                         const float *got, const char *what)
+/* got: [n_cols][n_out]; error: by which part of the sum of |w x| it may be off. */
+static void check_within(const struct cpu_kernels *k, const struct sample *s,
+                         const float *got, double error, const char *what)
 {
     for (int i = 0; i < s->n_cols * s->n_out; i++)
-        if (!(fabs((double)got[i] - s->want[i]) <= 3e-6 * s->size[i] + 1e-7)) {
+        if (!(fabs((double)got[i] - s->want[i]) <= error * s->size[i] + 1e-7)) {
             FAIL("%s %s %s [%d][%d] x %d: column %d row %d is %g, not %g", k->name,
                  s->type->name, what, s->n_out, s->n_in, s->n_cols, i / s->n_out,
                  i % s->n_out, (double)got[i], s->want[i]);
             return;
         }
+}
+
+static void check_sample(const struct cpu_kernels *k, const struct sample *s,
+                         const float *got, const char *what)
+{
+    check_within(k, s, got, 3e-6, what);
 }
 
 static void check_matvec(const struct cpu_kernels *k, enum tensor_type type, int n_out,
@@ -250,6 +258,82 @@ static void gemm_of(const struct cpu_kernels *k)
 static void test_gemm(void)
 {
     each_table(gemm_of);
+}
+
+/* Records of 16 bits, and the product by panels of at most `width` columns. */
+static void multiply_wide(const struct cpu_kernels *k, const struct wide_kernels *wide,
+                          const struct sample *s, int width, float *y)
+{
+    pack_fn pack = wide->pack[s->type->type] != NULL ? wide->pack[s->type->type]
+                                                     : k->pack[s->type->type];
+    struct panel p = panel_open(k->panel_rows);
+    struct act a = s->a;
+    unsigned char *records;
+
+    a.q_stride = wide->record_bytes(a.n_pad);
+    records = mem_try((size_t)s->n_cols, a.q_stride, "records", NULL);
+    memset(records, 0x55, (size_t)s->n_cols * a.q_stride);
+    for (int c = 0; c < s->n_cols; c++)
+        wide->record(s->x + (size_t)c * (size_t)s->n_in, s->n_in,
+                     records + (size_t)c * a.q_stride);
+    a.q = records;
+    for (int r = 0; r < s->n_out; r += k->panel_rows)
+        for (p.k0 = 0; p.k0 < s->n_in; p.k0 = p.k1) {
+            int n = s->n_out - r < k->panel_rows ? s->n_out - r : k->panel_rows;
+
+            p.k1 = s->n_in - p.k0 < width ? s->n_in : p.k0 + width;
+            pack(s->w + (size_t)r * s->row_bytes, s->row_bytes, n, &p);
+            wide->gemm(&p, n, &a, s->n_cols, y + r, (size_t)s->n_out, p.k0 > 0);
+        }
+    free(records);
+    panel_release(&p);
+}
+
+static void check_wide(const struct cpu_kernels *k, const struct wide_kernels *wide,
+                       enum tensor_type type, int n_out, int n_in, int n_cols)
+{
+    struct sample s = sample_open(k, type, n_out, n_in, n_cols);
+    size_t n = (size_t)n_out * (size_t)n_cols;
+    float *y = mem_array(n + 1, sizeof(float));
+
+    memset(s.want, 0, n * sizeof(double)); /* that of the activations as given */
+    memset(s.size, 0, n * sizeof(double));
+    fill_seen(&s, false);
+    fill_want(&s);
+    y[n] = 12345;
+    multiply_wide(k, wide, &s, n_in > 1024 ? 1024 : PANEL_K_WIDE, y);
+    check_within(k, &s, y, wide == k->int16 ? 2e-3 : 4e-3, "wide gemm");
+    CHECK(y[n] == 12345);
+    s.x[n_in / 2] = INFINITY; /* is not lost, and stays in its row */
+    multiply_wide(k, wide, &s, PANEL_K_WIDE, y);
+    CHECK(!isfinite(y[0]) && (n_cols == 1 || isfinite(y[n - 1])));
+    free(y);
+    sample_release(&s);
+}
+
+static void wide_of(const struct cpu_kernels *k)
+{
+    static const int widths[] = {32, 96, 256, 1408, 2048, 1, 7, 333};
+    static const int outs[] = {1, 8, 15, 33};
+    const struct wide_kernels *tables[] = {k->int16, detect_bf16(k)};
+
+    for (size_t i = 0; i < 2 * random_n_types; i++) {
+        const struct wide_kernels *wide = tables[i % 2];
+        enum tensor_type type = random_types[i / 2];
+
+        if (wide == NULL ||
+            (wide->pack[type] == NULL && (k->pack[type] == NULL || wide != k->int16)))
+            continue;
+        for (size_t j = 0; j < sizeof(widths) / sizeof(widths[0]); j++)
+            for (int n_cols = 1; n_cols <= 25; n_cols += n_cols < 13 ? 1 : 4)
+                if (widths[j] % quant_find(type)->block_elems == 0)
+                    check_wide(k, wide, type, outs[n_cols % 4], widths[j], n_cols);
+    }
+}
+
+static void test_wide(void)
+{
+    each_table(wide_of);
 }
 
 /* pack_f32 gives every type's exact values. */
@@ -474,6 +558,7 @@ int main(int argc, char **argv)
         {"matvec", test_matvec},
         {"float_widths", test_float_widths},
         {"gemm", test_gemm},
+        {"wide", test_wide},
         {"pack_f32", test_pack_f32},
         {"quantize", test_quantize},
         {"elements", test_elements},

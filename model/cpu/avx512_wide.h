@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the AVX-512 files of 16-bit products share: avx512_int16.c and avx512_bf16.c.
+ */
+#ifndef HADAL_MODEL_CPU_AVX512_WIDE_H
+#define HADAL_MODEL_CPU_AVX512_WIDE_H
+
+#include "model/cpu/kernels_x86.h"
+
+enum { WIDE_R = 32 }; /* panel_rows: two registers */
+
+/* struct panel.kind */
+enum panel_kind {
+    PANEL_NARROW = 1, /* scales of 16, not 32 */
+    PANEL_MIN = 2,    /* minima, not the offset of 128 */
+    PANEL_WIDE = 4,   /* values of 16 bits */
+};
+
+/* The low n lanes. */
+ALWAYS_INLINE __mmask16 first16(int n)
+{
+    return (__mmask16)(n >= 16 ? 0xffff : (1 << (n > 0 ? n : 0)) - 1);
+}
+
+ALWAYS_INLINE __mmask32 first32(int n)
+{
+    return n >= 32 ? 0xffffffff : ((__mmask32)1 << (n > 0 ? n : 0)) - 1;
+}
+
+/* Writes or adds up to 32 sums. */
+ALWAYS_INLINE void put32(float *y, const __m512 sum[2], int n, bool add)
+{
+    UNROLL
+    for (int h = 0; h < 2; h++) {
+        __mmask16 mask = first16(n - 16 * h);
+        __m512 x = sum[h];
+
+        if (add)
+            x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, y + 16 * h));
+        _mm512_mask_storeu_ps(y + 16 * h, mask, x);
+    }
+}
+
+/* The 32-bit word at `at`, in all lanes: two neighbouring values of 16 bits. */
+ALWAYS_INLINE __m512i pair_at(const unsigned char *at)
+{
+    int32_t x;
+
+    memcpy(&x, at, sizeof(x));
+    return _mm512_set1_epi32(x);
+}
+
+/* 16 x 16 words in registers, transposed. */
+ALWAYS_INLINE void wide_transpose(__m512i r[16])
+{
+    UNROLL
+    for (int i = 0; i < 16; i += 4) { /* within each 4 x 4 square */
+        __m512i t0 = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        __m512i t1 = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+        __m512i t2 = _mm512_unpacklo_epi32(r[i + 2], r[i + 3]);
+        __m512i t3 = _mm512_unpackhi_epi32(r[i + 2], r[i + 3]);
+
+        r[i] = _mm512_unpacklo_epi64(t0, t2);
+        r[i + 1] = _mm512_unpackhi_epi64(t0, t2);
+        r[i + 2] = _mm512_unpacklo_epi64(t1, t3);
+        r[i + 3] = _mm512_unpackhi_epi64(t1, t3);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) { /* the squares */
+        __m512i a = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x44);
+        __m512i b = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xee);
+        __m512i c = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x44);
+        __m512i d = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xee);
+
+        r[i] = _mm512_shuffle_i32x4(a, c, 0x88);
+        r[4 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
+        r[8 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
+        r[12 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
+    }
+}
+
+/* Runs TILE(c, n) for columns c..c+n-1, n at most `cols`, in tiles of about the same
+ * size: narrow ones wait for their own sums. */
+#define WIDE_CASE(n, TILE)                                                             \
+    case n:                                                                            \
+        TILE(c, n);                                                                    \
+        break;
+#define WIDE_TILES(n_cols, cols, TILE, CASES)                                          \
+    for (int c = 0, left = ((n_cols) + (cols)-1) / (cols), n_tile; left > 0;           \
+         c += n_tile, left--) {                                                        \
+        n_tile = ((n_cols)-c + left - 1) / left;                                       \
+        switch (n_tile) {                                                              \
+            CASES(TILE)                                                                \
+        default:                                                                       \
+            break;                                                                     \
+        }                                                                              \
+    }
+#define WIDE_CASES_6(TILE)                                                             \
+    WIDE_CASE(1, TILE)                                                                 \
+    WIDE_CASE(2, TILE)                                                                 \
+    WIDE_CASE(3, TILE) WIDE_CASE(4, TILE) WIDE_CASE(5, TILE) WIDE_CASE(6, TILE)
+#define WIDE_CASES_12(TILE)                                                            \
+    WIDE_CASES_6(TILE)                                                                 \
+    WIDE_CASE(7, TILE)                                                                 \
+    WIDE_CASE(8, TILE)                                                                 \
+    WIDE_CASE(9, TILE) WIDE_CASE(10, TILE) WIDE_CASE(11, TILE) WIDE_CASE(12, TILE)
+
+#endif
