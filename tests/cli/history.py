@@ -285,6 +285,27 @@ def import_llm(folder, db):
     hadal("import", DB, code=2, db=db)
 
 
+def repair(folder):
+    """A page is overwritten: the rest is saved to a copy, the file stays as it is."""
+    db = os.path.join(folder, "hurt.db")
+    for i in range(30):
+        subprocess.run([SAY, db, "new", "user", f"question {i} " + "x" * 3000], check=True,
+                       capture_output=True)
+    check(json.loads(hadal("doctor", "--repair", "--json", db=db))["repaired"] is None, "sound")
+    with open(db, "r+b") as f:
+        f.seek(os.path.getsize(db) // 4096 // 2 * 4096)
+        f.write(b"\xa5" * 4096)
+        f.seek(0)
+        hurt = f.read()
+    hadal("log", code=5, db=db)
+    got = json.loads(hadal("doctor", "--repair", "--json", db=db))
+    check(got["repaired"] == db + ".repaired" and 20 < got["messages"] <= 30, got)
+    with open(db, "rb") as f:
+        check(f.read() == hurt, "the damaged file has changed")
+    check(len(data("log", db=got["repaired"])) == got["sessions"], "the copy")
+    hadal("doctor", "--repair", code=1, db=db)  # the copy is there already
+
+
 with tempfile.TemporaryDirectory() as folder:
     DB = os.path.join(folder, "data", "history.db")
     empty()
@@ -299,5 +320,6 @@ with tempfile.TemporaryDirectory() as folder:
     import_foreign(folder)
     terminal(say("new", "user", "evil \033]0;evil\007 \x9b31m \r\b text \x7f"))
     bad_databases(folder)
+    repair(folder)
 
 sys.exit(1 if failures else 0)
