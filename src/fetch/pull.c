@@ -338,6 +338,17 @@ static bool check_listing(const struct hub_entry *e, const struct transfer_sourc
     return true;
 }
 
+/* A kill between the blob's name and the end of its journal leaves the journal. */
+static void drop_journal(const struct store *s, const char *blob)
+{
+    struct buf name;
+
+    buf_init(&name, 256);
+    if (buf_addf(&name, "%s.journal", blob))
+        unlinkat(s->blobs_fd, buf_text(&name), 0);
+    buf_release(&name);
+}
+
 /* The blob of a located file, fetched unless it is here by now. */
 static bool make_blob(struct pull *p, struct transfer_source *source, struct err *err)
 {
@@ -368,6 +379,7 @@ static bool pull_entry(struct pull *p, const struct hub_entry *e, struct err *er
     if (p->plan.file[p->at].is_here) {
         memcpy(source.hex, e->hex, sizeof(source.hex));
         source.size = e->size;
+        drop_journal(&p->store, source.hex);
     } else {
         ok = locate_file(p, &source, err) && check_listing(e, &source, err) &&
              make_blob(p, &source, err);

@@ -709,6 +709,19 @@ def test_kill(h):
               f"a kill (in flight included)")
 
 
+def test_stray_journal(h):
+    """A kill after the blob has its name can leave its journal: the next pull takes it away."""
+    data = bytes_of(5000)
+    with Started(h) as hub:
+        hub.add("org/repo", {"m.gguf": data})
+        h.works("pull", "org/repo")
+        blob = os.path.join(folder(h), "blobs", hashlib.sha256(data).hexdigest())
+        with open(blob + ".journal", "wb") as f:
+            f.write(b"x" * 100)
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+
+
 def random_fault(rng, corrupt):
     """A fault for each request of a transfer, or none."""
     names = ["cut", "reset", "429", "500", "503", "other-etag", "length-small", "slow",
