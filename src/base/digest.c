@@ -50,6 +50,22 @@ void digest_release(struct digest *d)
     memset(d, 0, sizeof(*d));
 }
 
+bool digest_check(const void *data, size_t len, unsigned char out[DIGEST_CHECK_BYTES],
+                  struct err *err)
+{
+    static const unsigned char key[32] = "hadal: not a secret, only a key";
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "POLY1305", "-fips");
+    EVP_MAC_CTX *ctx = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
+    size_t n = 0;
+    bool ok = ctx != NULL && EVP_MAC_init(ctx, key, sizeof(key), NULL) == 1 &&
+              EVP_MAC_update(ctx, data, len) == 1 &&
+              EVP_MAC_final(ctx, out, &n, DIGEST_CHECK_BYTES) == 1;
+
+    EVP_MAC_CTX_free(ctx);
+    EVP_MAC_free(mac);
+    return ok || err_set(err, ERR_FAILED, "libcrypto has no Poly1305");
+}
+
 void digest_hex(const unsigned char *bytes, size_t n, char out[DIGEST_HEX_CAP])
 {
     static const char digit[] = "0123456789abcdef";

@@ -31,6 +31,12 @@ void digest_add(struct digest *d, const void *data, size_t len);
 size_t digest_end(struct digest *d, unsigned char out[DIGEST_MAX_BYTES]);
 void digest_release(struct digest *d); /* accepts zeroed storage */
 
+/* A check of bytes against accidents alone, several times as fast as a digest: Poly1305
+ * with a key that is no secret. */
+enum { DIGEST_CHECK_BYTES = 16 };
+bool digest_check(const void *data, size_t len, unsigned char out[DIGEST_CHECK_BYTES],
+                  struct err *err) MUST_USE;
+
 /* Lower-case hexadecimal. */
 void digest_hex(const unsigned char *bytes, size_t n, char out[DIGEST_HEX_CAP]);
 

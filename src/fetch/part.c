@@ -20,7 +20,7 @@
 #include "src/base/path.h"
 
 enum {
-    JOURNAL_VERSION = 1,
+    JOURNAL_VERSION = 2,
     AT_VERSION = 8,
     AT_BLOCK = 12,
     AT_SIZE = 16,
@@ -34,7 +34,7 @@ enum {
 
 static const double sync_after_s = 10;
 static const char magic[8] = {'H', 'A', 'D', 'A', 'L', 'P', 'R', 'T'};
-static const unsigned char no_digest[DIGEST_SHA256_BYTES];
+static const unsigned char no_check[DIGEST_CHECK_BYTES];
 
 static void put_number(unsigned char *at, uint64_t value, int bytes)
 {
@@ -60,19 +60,14 @@ size_t part_block_len(const struct part *p, size_t block)
     return (size_t)(left < p->block_bytes ? left : p->block_bytes);
 }
 
-static unsigned char *digest_of(const struct part *p, size_t block)
+static unsigned char *check_of(const struct part *p, size_t block)
 {
-    return p->digest + block * DIGEST_SHA256_BYTES;
-}
-
-const unsigned char *part_digest(const struct part *p, size_t block)
-{
-    return digest_of(p, block);
+    return p->check + block * DIGEST_CHECK_BYTES;
 }
 
 bool part_has(const struct part *p, size_t block)
 {
-    return memcmp(digest_of(p, block), no_digest, DIGEST_SHA256_BYTES) != 0;
+    return memcmp(check_of(p, block), no_check, DIGEST_CHECK_BYTES) != 0;
 }
 
 /* ---- reading and writing whole ---- */
@@ -176,9 +171,9 @@ static bool read_journal(struct part *p, const unsigned char head[HEAD_BYTES])
         return false;
     /* Missing records at the end are blocks that are not here. */
     for (size_t i = 0; i < p->n_blocks; i++)
-        if (!read_at(p->journal_fd, digest_of(p, i), DIGEST_SHA256_BYTES,
-                     HEAD_BYTES + (int64_t)i * DIGEST_SHA256_BYTES)) {
-            memset(digest_of(p, i), 0, DIGEST_SHA256_BYTES);
+        if (!read_at(p->journal_fd, check_of(p, i), DIGEST_CHECK_BYTES,
+                     HEAD_BYTES + (int64_t)i * DIGEST_CHECK_BYTES)) {
+            memset(check_of(p, i), 0, DIGEST_CHECK_BYTES);
             break;
         }
     /* A part that was cut has no blocks behind its end. */
@@ -186,7 +181,7 @@ static bool read_journal(struct part *p, const unsigned char head[HEAD_BYTES])
         return false;
     for (size_t i = 0; i < p->n_blocks; i++)
         if (part_block_start(p, i) + (int64_t)part_block_len(p, i) > st.st_size)
-            memset(digest_of(p, i), 0, DIGEST_SHA256_BYTES);
+            memset(check_of(p, i), 0, DIGEST_CHECK_BYTES);
     return true;
 }
 
@@ -194,7 +189,7 @@ static bool read_journal(struct part *p, const unsigned char head[HEAD_BYTES])
 static bool begin_anew(struct part *p, const unsigned char head[HEAD_BYTES],
                        struct err *err)
 {
-    memset(p->digest, 0, p->n_blocks * DIGEST_SHA256_BYTES);
+    memset(p->check, 0, p->n_blocks * DIGEST_CHECK_BYTES);
     if (ftruncate(p->journal_fd, 0) != 0 || ftruncate(p->fd, 0) != 0 ||
         !write_at(p->journal_fd, head, HEAD_BYTES, 0))
         return write_failed(p, err);
@@ -237,8 +232,8 @@ bool part_open(struct part *p, int dir_fd, const char *folder, const char *name,
     buf_addf(&text, "%s.journal", name);
     p->journal_name = buf_take(&text, NULL);
     p->shown = path_join(folder, p->name);
-    p->digest = mem_try(p->n_blocks + 1, DIGEST_SHA256_BYTES, p->shown, err);
-    if (p->digest == NULL || !make_head(p, identity, head, err))
+    p->check = mem_try(p->n_blocks + 1, DIGEST_CHECK_BYTES, p->shown, err);
+    if (p->check == NULL || !make_head(p, identity, head, err))
         goto fail;
     p->journal_fd = open_at(p, p->journal_name, err);
     p->fd = p->journal_fd < 0 ? -1 : open_at(p, p->name, err);
@@ -264,30 +259,47 @@ void part_close(struct part *p)
     free(p->name);
     free(p->journal_name);
     free(p->shown);
-    free(p->digest);
+    free(p->check);
     memset(p, 0, sizeof(*p));
 }
 
-static bool note(struct part *p, size_t block, const unsigned char *digest,
+static bool note(struct part *p, size_t block, const unsigned char *check,
                  struct err *err)
 {
-    memcpy(digest_of(p, block), digest, DIGEST_SHA256_BYTES);
-    return write_at(p->journal_fd, digest, DIGEST_SHA256_BYTES,
-                    HEAD_BYTES + (int64_t)block * DIGEST_SHA256_BYTES) ||
+    memcpy(check_of(p, block), check, DIGEST_CHECK_BYTES);
+    return write_at(p->journal_fd, check, DIGEST_CHECK_BYTES,
+                    HEAD_BYTES + (int64_t)block * DIGEST_CHECK_BYTES) ||
            write_failed(p, err);
 }
 
-bool part_put(struct part *p, size_t block, const void *data,
-              const unsigned char digest[DIGEST_SHA256_BYTES], struct err *err)
+/* What the journal says of these bytes: never zeroes. */
+static bool check_block(const void *data, size_t len,
+                        unsigned char check[DIGEST_CHECK_BYTES], struct err *err)
 {
+    if (!digest_check(data, len, check, err))
+        return false;
+    if (memcmp(check, no_check, DIGEST_CHECK_BYTES) == 0)
+        check[0] = 1;
+    return true;
+}
+
+bool part_put(struct part *p, size_t block, const void *data, bool *is_new,
+              struct err *err)
+{
+    unsigned char check[DIGEST_CHECK_BYTES];
     size_t len = part_block_len(p, block);
 
+    if (!check_block(data, len, check, err))
+        return false;
+    *is_new = memcmp(check, check_of(p, block), DIGEST_CHECK_BYTES) != 0;
+    if (!*is_new)
+        return true;
     if (part_has(p, block) && !part_forget(p, block, err))
         return false;
     if (!write_at(p->fd, data, len, part_block_start(p, block)))
         return write_failed(p, err);
-    if (!note(p, block, digest, err)) {
-        memset(digest_of(p, block), 0, DIGEST_SHA256_BYTES);
+    if (!note(p, block, check, err)) {
+        memset(check_of(p, block), 0, DIGEST_CHECK_BYTES);
         return false;
     }
     p->n_done++;
@@ -314,7 +326,7 @@ bool part_forget(struct part *p, size_t block, struct err *err)
         return true;
     p->n_done--;
     p->done_bytes -= (int64_t)part_block_len(p, block);
-    return note(p, block, no_digest, err);
+    return note(p, block, no_check, err);
 }
 
 bool part_forget_all(struct part *p, struct err *err)
@@ -328,7 +340,7 @@ bool part_forget_all(struct part *p, struct err *err)
 bool part_recheck(struct part *p, size_t *n_forgotten, struct err *err)
 {
     unsigned char *data = mem_alloc((size_t)p->block_bytes);
-    unsigned char digest[DIGEST_SHA256_BYTES];
+    unsigned char check[DIGEST_CHECK_BYTES];
     bool ok = true;
 
     *n_forgotten = 0;
@@ -336,8 +348,8 @@ bool part_recheck(struct part *p, size_t *n_forgotten, struct err *err)
         if (!part_has(p, i))
             continue;
         ok = part_get(p, i, data, err) &&
-             sha256_of(data, part_block_len(p, i), digest, err);
-        if (ok && memcmp(digest, digest_of(p, i), sizeof(digest)) != 0) {
+             check_block(data, part_block_len(p, i), check, err);
+        if (ok && memcmp(check, check_of(p, i), sizeof(check)) != 0) {
             ok = part_forget(p, i, err);
             ++*n_forgotten;
         }

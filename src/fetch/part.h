@@ -7,14 +7,14 @@
  *
  *   offset  bytes
  *        0      8  "HADALPRT"
- *        8      4  version, 1
+ *        8      4  version, 2
  *       12      4  bytes in a block
  *       16      8  bytes in the whole file
  *       24    512  what identifies the file (digest or ETag), NUL-padded
  *      536     32  SHA-256 of bytes 0 to 535
- *      568      .  for each block the SHA-256 of its bytes; zeroes: not here
+ *      568      .  for each block 16 bytes, its digest_check; zeroes: not here
  *
- * A block's digest is written after its bytes, so a kill at any moment loses at most
+ * A block's check is written after its bytes, so a kill at any moment loses at most
  * the blocks in hand. What a power cut may tear is found by part_recheck: journal and
  * bytes must agree. One thread at a time; the owner holds the lock of the store.
  */
@@ -39,7 +39,7 @@ struct part {
     int64_t block_bytes;
     size_t n_blocks, n_done;
     int64_t done_bytes;
-    unsigned char *digest;  /* (n_blocks, 32) */
+    unsigned char *check;   /* (n_blocks, DIGEST_CHECK_BYTES) */
     int64_t unsynced_bytes; /* written since the last part_sync */
     double synced_at;
 };
@@ -53,12 +53,9 @@ void part_close(struct part *p); /* accepts zeroed storage; what is on disk stay
 int64_t part_block_start(const struct part *p, size_t block);
 size_t part_block_len(const struct part *p, size_t block);
 bool part_has(const struct part *p, size_t block);
-/* The 32 bytes of the journal. */
-const unsigned char *part_digest(const struct part *p, size_t block);
-
-/* Writes a whole block and notes it, with the SHA-256 of its bytes in digest. */
-bool part_put(struct part *p, size_t block, const void *data,
-              const unsigned char digest[DIGEST_SHA256_BYTES],
+/* Writes a whole block and notes it; *is_new is false where it was here already, with
+ * the same bytes. */
+bool part_put(struct part *p, size_t block, const void *data, bool *is_new,
               struct err *err) MUST_USE;
 /* Reads a whole block into data (block_bytes large). */
 bool part_get(const struct part *p, size_t block, void *data, struct err *err) MUST_USE;

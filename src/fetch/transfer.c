@@ -84,7 +84,7 @@ struct run {
     bool in_trouble;
     bool repairing;
     size_t n_replaced; /* blocks that repair found to be others */
-    struct digest block, whole;
+    struct digest whole;
     size_t hashed;            /* blocks in `whole` */
     unsigned char *hash_data; /* block_bytes */
     struct err disk;          /* of DISK_FAILED */
@@ -146,23 +146,15 @@ static void suspect(struct run *r, size_t block, enum suspicion how)
 static bool end_block(struct stream *s)
 {
     struct run *r = s->run;
-    unsigned char digest[DIGEST_SHA256_BYTES];
     size_t block = s->at;
-    size_t len = part_block_len(r->part, block);
+    bool is_new;
 
-    if (!digest_begin(&r->block, DIGEST_SHA256, 0, &r->disk))
+    if (!part_put(r->part, block, s->data, &is_new, &r->disk))
         return false;
-    digest_add(&r->block, s->data, len);
-    digest_end(&r->block, digest);
-    if (!part_has(r->part, block) ||
-        memcmp(part_digest(r->part, block), digest, sizeof(digest)) != 0) {
-        r->n_replaced++;
-        if (!part_put(r->part, block, s->data, digest, &r->disk))
-            return false;
-        if (!r->repairing && r->hashed == block && r->whole.state != NULL) {
-            digest_add(&r->whole, s->data, len);
-            r->hashed++;
-        }
+    r->n_replaced += is_new;
+    if (is_new && !r->repairing && r->hashed == block && r->whole.state != NULL) {
+        digest_add(&r->whole, s->data, part_block_len(r->part, block));
+        r->hashed++;
     }
     if (s->odd)
         suspect(r, block, OF_ODD_ANSWER);
@@ -746,7 +738,6 @@ bool transfer_run(const struct transfer_options *opt, struct transfer_source *so
         err_wrap(err, "(what came last may be lost)");
     for (int i = 0; i < STREAMS_MAX; i++)
         free(r.stream[i].data);
-    digest_release(&r.block);
     digest_release(&r.whole);
     free(r.hash_data);
     free(r.etag);
