@@ -4,8 +4,10 @@
  * activations reads a weight (GB/s, beside what memory gives), and how fast many rows
  * multiply (G multiply-adds a second). Tab-separated.
  *
- *   bench_kernels [--threads N] [--rows N] [--cpu-time 1] [TYPE...]
+ *   bench_kernels [--threads N] [--rows N] [--kib N] [--cpu-time 1] [TYPE...]
  *
+ * --kib: how much of a weight there is; a few hundred stay in the cache, which shows
+ * the kernel without the memory.
  * --cpu-time counts the time that the program had a processor, divided by the threads:
  * for busy machines, with one thread.
  * HADAL_CPU chooses the kernels.
@@ -22,9 +24,14 @@
 #include "src/base/mem.h"
 #include "tests/ops/random.h"
 
-enum { N_IN = 2048, BYTES = 128 << 20, SECONDS_100 = 40 };
+enum { N_IN = 2048, BYTES_MAX = 1 << 30, SECONDS_100 = 40 };
 
-static int n_threads, n_rows = 256, cpu_time;
+static int n_threads, n_rows = 256, kib = 128 << 10, cpu_time;
+
+static size_t bytes_read(void)
+{
+    return (size_t)kib << 10;
+}
 
 static double now(void)
 {
@@ -66,12 +73,12 @@ static double read_speed(struct backend *be, const unsigned char *data)
 
     for (int i = 0; i < 5; i++) {
         double start = now();
-        pool_run(be->pool, read_unit, &t, BYTES >> 16);
+        pool_run(be->pool, read_unit, &t, (int)(bytes_read() >> 16));
         start = now() - start;
         if (best == 0 || start < best)
             best = start;
     }
-    return (double)BYTES / best / 1e9;
+    return (double)(bytes_read() >> 16 << 16) / best / 1e9;
 }
 
 /* Seconds of one product, the best of those that fit the time. */
@@ -97,9 +104,10 @@ static void measure(struct backend *be, const struct quant_type *type,
     double t1, tn;
     struct act a;
     struct job job;
+    int n_out;
 
     w.row_bytes = quant_row_bytes(type, N_IN);
-    w.n_out = (int)(BYTES / w.row_bytes);
+    w.n_out = (int)(bytes_read() / w.row_bytes);
     for (int r = 0; r < 64; r++)
         random_row(&rnd, type, data + (size_t)r * w.row_bytes, N_IN);
     for (int r = 64; r < w.n_out; r++)
@@ -110,13 +118,14 @@ static void measure(struct backend *be, const struct quant_type *type,
     a = gemm_act(be, SCRATCH_ACT, x, N_IN, N_IN, 1, gemm_forms(be, type, 1));
     job = gemm_job(&w, 0, a, 1, y, (size_t)w.n_out);
     t1 = time_of(be, &job);
+    n_out = w.n_out;
     w.n_out = w.n_out < 2048 ? w.n_out : 2048;
     a = gemm_act(be, SCRATCH_ACT, x, N_IN, N_IN, n_rows, gemm_forms(be, type, n_rows));
     job = gemm_job(&w, 0, a, n_rows, y, (size_t)w.n_out);
     tn = time_of(be, &job);
     printf("%s\t%s\t%d\t%.2f\t%.2f\t%d\t%.1f\n", be->kernels->name, type->name,
-           pool_n_threads(be->pool), (double)BYTES / t1 / 1e9, limit, n_rows,
-           (double)N_IN * w.n_out * n_rows / tn / 1e9);
+           pool_n_threads(be->pool), (double)w.row_bytes * n_out / t1 / 1e9, limit,
+           n_rows, (double)N_IN * w.n_out * n_rows / tn / 1e9);
     fflush(stdout);
     free(x);
     free(y);
@@ -142,11 +151,16 @@ int main(int argc, char **argv)
     for (argv++; argv[0] != NULL && argv[1] != NULL && argv[0][0] == '-'; argv += 2) {
         int *value = strcmp(argv[0], "--threads") == 0 ? &n_threads
                      : strcmp(argv[0], "--rows") == 0  ? &n_rows
+                     : strcmp(argv[0], "--kib") == 0   ? &kib
                                                        : &cpu_time;
         *value = (int)strtol(argv[1], NULL, 10);
     }
+    if (kib < 256 || bytes_read() > BYTES_MAX || n_rows < 1) {
+        fprintf(stderr, "bench_kernels: 256 KiB to 1 GiB, and at least a row\n");
+        return 2;
+    }
     be = backend_cpu.open(n_threads, &err);
-    data = mem_try(1, BYTES + 4096, "weights", &err);
+    data = mem_try(1, bytes_read() + 4096, "weights", &err);
     if (be == NULL || data == NULL) {
         fprintf(stderr, "bench_kernels: %s\n", err.text);
         return 1;

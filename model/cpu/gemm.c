@@ -180,11 +180,6 @@ static struct act second_records(struct act a)
     return a;
 }
 
-static bool wants_residual(const struct backend *be, const struct job *job)
-{
-    return job->a.residual && be->kernels->pack[job->type->type] != NULL;
-}
-
 /* Rows r0..r0+n_rows-1 for the few rows of activations of a decode step. */
 static void unit_matvec(const struct backend *be, const struct job *job, int r0,
                         int n_rows)
@@ -202,12 +197,6 @@ static void unit_matvec(const struct backend *be, const struct job *job, int r0,
             for (int r = 0; r < n; r++)
                 y[r] = (job->add ? y[r] : 0.0f) + sum[r] +
                        (job->bias != NULL ? job->bias[r0 + r] : 0.0f);
-            if (!wants_residual(be, job))
-                continue;
-            a = second_records(a);
-            matvec(w, job->row_bytes, n, &a, sum);
-            for (int r = 0; r < n; r++)
-                y[r] += sum[r];
         }
         r0 += n;
         n_rows -= n;

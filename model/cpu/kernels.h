@@ -103,7 +103,8 @@ struct panel {
     float *min;   /* the same */
 };
 
-/* y[r] = sum over i of w[r][i] * a[i] for n_rows rows; `a` has one row. */
+/* y[r] = sum over i of w[r][i] * a[i] for n_rows rows; `a` has one row, of which both
+ * records are read where there are two. */
 typedef void (*matvec_fn)(const unsigned char *w, size_t row_bytes, int n_rows,
                           const struct act *a, float *y);
 /* Fills p from rows 0..n_rows-1 (at most panel_rows; the others become zero). */
@@ -130,12 +131,13 @@ struct cpu_kernels {
     const char *features; /* "avx2+fma+f16c" */
     int panel_rows;
 
-    /* matvec and pack_f32: every type of quant.h that holds weights. pack: those types
-     * whose products (matvec too) read quantised activations; the others read floats.
+    /* [KERNEL_TYPES]. matvec and pack_f32: every type of quant.h that holds weights.
+     * pack: those types whose products (matvec too) read quantised activations; the
+     * others read floats.
      */
-    matvec_fn matvec[KERNEL_TYPES];
-    pack_fn pack[KERNEL_TYPES];
-    pack_f32_fn pack_f32[KERNEL_TYPES];
+    const matvec_fn *matvec;
+    const pack_fn *pack;
+    const pack_f32_fn *pack_f32;
 
     /* y[c * ldy + r] (+)= sum over k of panel[r][k] * a[c][k], rows r < n_rows, columns
      * (rows of activations) c < n_cols. */
@@ -164,6 +166,23 @@ struct cpu_kernels {
     void (*f16_to_f32)(const uint16_t *h, float *x, int n);
     void (*f32_to_f16)(const float *x, uint16_t *h, int n);
 };
+
+/* Runs X(type) for each type that holds weights. */
+#define EACH_FLOAT(X) X(F32) X(F16) X(BF16)
+#define EACH_QUANTISED(X)                                                              \
+    X(Q4_0)                                                                            \
+    X(Q4_1)                                                                            \
+    X(Q5_0)                                                                            \
+    X(Q5_1)                                                                            \
+    X(Q8_0)                                                                            \
+    X(Q2_K)                                                                            \
+    X(Q3_K)                                                                            \
+    X(Q4_K)                                                                            \
+    X(Q5_K)                                                                            \
+    X(Q6_K)                                                                            \
+    X(IQ4_NL)                                                                          \
+    X(IQ4_XS)
+#define EACH_TYPE(X) EACH_FLOAT(X) EACH_QUANTISED(X)
 
 extern const struct cpu_kernels cpu_kernels_scalar;
 #if defined(__x86_64__)

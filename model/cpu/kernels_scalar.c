@@ -79,22 +79,6 @@ static inline void pack_f32_any(const unsigned char *w, size_t row_bytes, int n_
     {                                                                                  \
         pack_f32_any(w, row_bytes, n_rows, k0, k1, panel, TYPE_##type);                \
     }
-#define EACH_TYPE(X)                                                                   \
-    X(F32)                                                                             \
-    X(F16)                                                                             \
-    X(BF16)                                                                            \
-    X(Q4_0)                                                                            \
-    X(Q4_1)                                                                            \
-    X(Q5_0)                                                                            \
-    X(Q5_1)                                                                            \
-    X(Q8_0)                                                                            \
-    X(Q2_K)                                                                            \
-    X(Q3_K)                                                                            \
-    X(Q4_K)                                                                            \
-    X(Q5_K)                                                                            \
-    X(Q6_K)                                                                            \
-    X(IQ4_NL)                                                                          \
-    X(IQ4_XS)
 
 EACH_TYPE(SCALAR_KERNELS)
 
@@ -177,12 +161,18 @@ static void f32_to_f16(const float *x, uint16_t *h, int n)
 #define MATVEC_ROW(type) [TYPE_##type] = matvec_##type,
 #define PACK_F32_ROW(type) [TYPE_##type] = pack_f32_##type,
 
+static const matvec_fn matvec[KERNEL_TYPES] = {EACH_TYPE(MATVEC_ROW)};
+/* There is none: products read floats. */
+static const pack_fn pack[KERNEL_TYPES];
+static const pack_f32_fn pack_f32[KERNEL_TYPES] = {EACH_TYPE(PACK_F32_ROW)};
+
 const struct cpu_kernels cpu_kernels_scalar = {
     .name = "scalar",
     .features = "scalar",
     .panel_rows = R,
-    .matvec = {EACH_TYPE(MATVEC_ROW)},
-    .pack_f32 = {EACH_TYPE(PACK_F32_ROW)},
+    .matvec = matvec,
+    .pack = pack,
+    .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
     .rms_norm = rms_norm,
     .swiglu = swiglu,

@@ -491,19 +491,4 @@ struct x86_unpacked {
     float scale[16], min[16];
 };
 
-/* Runs X(type) for each quantised type. */
-#define X86_EACH_TYPE(X)                                                               \
-    X(Q4_0)                                                                            \
-    X(Q4_1)                                                                            \
-    X(Q5_0)                                                                            \
-    X(Q5_1)                                                                            \
-    X(Q8_0)                                                                            \
-    X(Q2_K)                                                                            \
-    X(Q3_K)                                                                            \
-    X(Q4_K)                                                                            \
-    X(Q5_K)                                                                            \
-    X(Q6_K)                                                                            \
-    X(IQ4_NL)                                                                          \
-    X(IQ4_XS)
-
 #endif

@@ -41,20 +41,44 @@ struct sample {
     unsigned char *records;
 };
 
+/* Value i of a record. */
+static double value_of(const struct sample *s, const unsigned char *record, int i)
+{
+    float scale;
+
+    memcpy(&scale, record + act_at_pair(s->a.n_pad, i / 32), sizeof(scale));
+    return (double)scale * (double)(signed char)record[i];
+}
+
 static void fill_seen(struct sample *s, bool quantised)
 {
     for (int c = 0; c < s->n_cols; c++)
         for (int i = 0; i < s->n_in; i++) {
             size_t at = (size_t)c * (size_t)s->n_in + (size_t)i;
             const unsigned char *q = s->records + (size_t)c * s->a.q_stride;
-            float scale;
 
             s->x_seen[at] = (double)s->x[at];
             if (!quantised)
                 continue;
-            memcpy(&scale, q + act_at_pair(s->a.n_pad, i / 32), sizeof(scale));
-            s->x_seen[at] = (double)scale * (double)(signed char)q[i];
+            s->x_seen[at] = value_of(s, q, i);
+            if (s->a.residual)
+                s->x_seen[at] += value_of(s, q + act_record_bytes(s->a.n_pad), i);
         }
+}
+
+/* The records of one row: a second one, if wanted, of other values than what the first
+ * left over, so that a product without it is far off. */
+static void quantise_row(const struct cpu_kernels *k, const struct sample *s,
+                         const float *x, unsigned char *record)
+{
+    float *other = mem_array((size_t)s->n_in, sizeof(float));
+
+    k->quantize(x, s->n_in, record);
+    for (int i = 0; i < s->n_in; i++)
+        other[i] = x[s->n_in - 1 - i] * 0.75F;
+    if (s->a.residual)
+        k->quantize(other, s->n_in, record + act_record_bytes(s->a.n_pad));
+    free(other);
 }
 
 static void fill_want(struct sample *s)
@@ -77,7 +101,7 @@ static void fill_want(struct sample *s)
 }
 
 static struct sample sample_open(const struct cpu_kernels *k, enum tensor_type type,
-                                 int n_out, int n_in, int n_cols)
+                                 int n_out, int n_in, int n_cols, bool residual)
 {
     struct random rnd = {(uint64_t)(n_out * 7919 + n_in * 31 + n_cols) + type};
     struct sample s = {
@@ -98,10 +122,11 @@ static struct sample sample_open(const struct cpu_kernels *k, enum tensor_type t
                        .n_pad = act_padded(n_in),
                        .x = s.x,
                        .x_stride = in,
-                       .q_stride = act_record_bytes(act_padded(n_in))};
+                       .q_stride = 2 * act_record_bytes(act_padded(n_in)),
+                       .residual = residual};
     s.records = mem_try(cols, s.a.q_stride, "records", NULL);
     for (size_t c = 0; quantised && c < cols; c++)
-        k->quantize(s.x + c * in, n_in, s.records + c * s.a.q_stride);
+        quantise_row(k, &s, s.x + c * in, s.records + c * s.a.q_stride);
     s.a.q = s.records;
     fill_seen(&s, quantised);
     fill_want(&s);
@@ -138,9 +163,9 @@ static void check_sample(const struct cpu_kernels *k, const struct sample *s,
 }
 
 static void check_matvec(const struct cpu_kernels *k, enum tensor_type type, int n_out,
-                         int n_in)
+                         int n_in, bool residual)
 {
-    struct sample s = sample_open(k, type, n_out, n_in, 1);
+    struct sample s = sample_open(k, type, n_out, n_in, 1, residual);
     float *y = mem_array((size_t)n_out, sizeof(float));
 
     k->matvec[type](s.w, s.row_bytes, n_out, &s.a, y);
@@ -157,7 +182,7 @@ static void matvec_of(const struct cpu_kernels *k)
         for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
             for (int n_out = 1; n_out <= 9 && (i < 4 || n_out <= 5); n_out++)
                 if (widths[i] % quant_find(random_types[t])->block_elems == 0)
-                    check_matvec(k, random_types[t], n_out, widths[i]);
+                    check_matvec(k, random_types[t], n_out, widths[i], n_out % 2 == 0);
 }
 
 static void test_matvec(void)
@@ -169,9 +194,9 @@ static void test_matvec(void)
 static void float_widths_of(const struct cpu_kernels *k)
 {
     for (int n_in = 1; n_in < 70; n_in++) {
-        check_matvec(k, TYPE_F32, 3, n_in);
-        check_matvec(k, TYPE_F16, 5, n_in);
-        check_matvec(k, TYPE_BF16, 4, n_in);
+        check_matvec(k, TYPE_F32, 3, n_in, false);
+        check_matvec(k, TYPE_F16, 5, n_in, false);
+        check_matvec(k, TYPE_BF16, 4, n_in, false);
     }
 }
 
@@ -230,7 +255,7 @@ static void multiply_panels(const struct cpu_kernels *k, const struct sample *s,
 static void check_gemm(const struct cpu_kernels *k, enum tensor_type type, int n_out,
                        int n_in, int n_cols)
 {
-    struct sample s = sample_open(k, type, n_out, n_in, n_cols);
+    struct sample s = sample_open(k, type, n_out, n_in, n_cols, false);
     size_t n = (size_t)n_out * (size_t)n_cols;
     float *y = mem_array(n + 1, sizeof(float));
 
@@ -292,7 +317,7 @@ static void multiply_wide(const struct cpu_kernels *k, const struct wide_kernels
 static void check_wide(const struct cpu_kernels *k, const struct wide_kernels *wide,
                        enum tensor_type type, int n_out, int n_in, int n_cols)
 {
-    struct sample s = sample_open(k, type, n_out, n_in, n_cols);
+    struct sample s = sample_open(k, type, n_out, n_in, n_cols, false);
     size_t n = (size_t)n_out * (size_t)n_cols;
     float *y = mem_array(n + 1, sizeof(float));
 
@@ -344,7 +369,7 @@ static void pack_f32_of(const struct cpu_kernels *k)
     float *row = mem_array((size_t)n_in, sizeof(float));
 
     for (size_t t = 0; t < random_n_types; t++) {
-        struct sample s = sample_open(k, random_types[t], r - 1, n_in, 1);
+        struct sample s = sample_open(k, random_types[t], r - 1, n_in, 1, false);
         k->pack_f32[random_types[t]](s.w, s.row_bytes, r - 1, 256, n_in, panel);
         for (int i = 0; i < r; i++) {
             memset(row, 0, (size_t)n_in * sizeof(float));

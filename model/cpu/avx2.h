@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of the AVX2 kernels share: avx2_matvec.c (one row of activations),
+ * avx2_panel.c (many) and kernels_avx2.c (the rest, and the table).
+ */
+#ifndef HADAL_MODEL_CPU_AVX2_H
+#define HADAL_MODEL_CPU_AVX2_H
+
+#include "model/cpu/kernels_x86.h"
+
+extern const matvec_fn avx2_matvec[KERNEL_TYPES];
+extern const pack_fn avx2_pack[KERNEL_TYPES];
+extern const pack_f32_fn avx2_pack_f32[KERNEL_TYPES];
+
+enum { AVX2_PANEL_ROWS = 32 };
+
+/* As the members of struct cpu_kernels. */
+void avx2_gemm(const struct panel *p, int n_rows, const struct act *a, int n_cols,
+               float *y, size_t ldy, bool add);
+void avx2_gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
+                   const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
+                   bool add);
+
+ALWAYS_INLINE float sum8(__m256 x)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* Writes or adds up to 8 sums. */
+ALWAYS_INLINE void put8(float *y, __m256 sum, int n, bool add)
+{
+    if (n >= 8) {
+        if (add)
+            sum = _mm256_add_ps(sum, _mm256_loadu_ps(y));
+        _mm256_storeu_ps(y, sum);
+    } else {
+        float all[8];
+
+        _mm256_storeu_ps(all, sum);
+        for (int i = 0; i < n; i++)
+            y[i] = add ? y[i] + all[i] : all[i];
+    }
+}
+
+ALWAYS_INLINE float one_float(enum tensor_type type, const unsigned char *row, int i)
+{
+    uint16_t h;
+    uint32_t bits;
+    float f;
+
+    if (type == TYPE_F32) {
+        memcpy(&f, row + 4 * (size_t)i, sizeof(f));
+        return f;
+    }
+    memcpy(&h, row + 2 * (size_t)i, sizeof(h));
+    if (type == TYPE_F16)
+        return x86_f16(&h);
+    bits = (uint32_t)h << 16;
+    memcpy(&f, &bits, sizeof(f));
+    return f;
+}
+
+/* 8 values of a row from the i-th. */
+ALWAYS_INLINE __m256 eight_floats(enum tensor_type type, const unsigned char *row,
+                                  int i)
+{
+    const void *at = row + (type == TYPE_F32 ? 4 : 2) * (size_t)i;
+
+    if (type == TYPE_F32)
+        return _mm256_loadu_ps(at);
+    if (type == TYPE_F16)
+        return _mm256_cvtph_ps(_mm_loadu_si128(at));
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(at)), 16));
+}
+
+#endif

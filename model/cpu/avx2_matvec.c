@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * AVX2: products with one row of activations.
+ *
+ * vpmaddubsw multiplies unsigned codes by signed activations and adds pairs into 16
+ * bits. Codes below 64 leave room for two such pairs (2 * 2 * 63 * 127 < 2^15). Signed
+ * codes go through |code| and activation * sign(code), one pair at most (2 * 128 * 127
+ * < 2^15).
+ *
+ * Where 16 bytes hold a block's codes (is_joined), two blocks are taken together, so
+ * that one register of sums, 4 lanes a block, takes both. Rows go ROWS at a time, for
+ * which activations are arranged once; their sums depend on each other no more than
+ * those of one row would.
+ */
+#include "config.h"
+
+#include "model/cpu/avx2.h"
+
+enum { ROWS = 4 };
+
+ALWAYS_INLINE bool is_joined(enum tensor_type type)
+{
+    return (x86_is_small(type) && type != TYPE_Q8_0) || type == TYPE_IQ4_XS;
+}
+
+/* ---- activations ---- */
+
+/* A group of a record. q: in order where it lies in the record, or (is_joined) 16 of
+ * block 2k and 16 of block 2k + 1, then the other 16 of both. */
+struct lanes {
+    const unsigned char *q;
+    __m256i joined[8];
+    const float *pair, *sum16;
+};
+
+ALWAYS_INLINE void load_lanes(enum tensor_type type, const unsigned char *q, int n_pad,
+                              int g, struct lanes *a)
+{
+    a->q = q + GROUP * g;
+    a->pair = (const void *)(q + act_at_pair(n_pad, 8 * g));
+    a->sum16 = (const void *)(q + act_at_sum16(n_pad) + 64 * (size_t)g);
+    if (!is_joined(type))
+        return;
+    UNROLL
+    for (int j = 0; j < 8; j += 2) {
+        __m256i x = x86_load(a->q + 32 * j), y = x86_load(a->q + 32 * j + 32);
+
+        a->joined[j] = _mm256_permute2x128_si256(x, y, 0x20);
+        a->joined[j + 1] = _mm256_permute2x128_si256(x, y, 0x31);
+    }
+}
+
+/* ---- weights ---- */
+
+/* 16 bytes of `at`, 16 bytes `step` further. */
+ALWAYS_INLINE __m256i two_places(const unsigned char *at, size_t step)
+{
+    return _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_loadu_si128((const void *)at)),
+        _mm_loadu_si128((const void *)(at + step)), 1);
+}
+
+/* 16 in each byte whose bit of two bytes of `head`, from byte `at` of its half on, is
+ * set. */
+ALWAYS_INLINE __m256i fifth_bits(__m256i head, int at)
+{
+    const __m256i others = _mm256_set1_epi64x((long long)0x7fbfdfeff7fbfdfeULL);
+    const __m256i pick = _mm256_broadcastsi128_si256(
+        _mm_set_epi64x((at + 1) * 0x0101010101010101LL, at * 0x0101010101010101LL));
+    __m256i x = _mm256_or_si256(_mm256_shuffle_epi8(head, pick), others);
+
+    return _mm256_and_si256(_mm256_cmpeq_epi8(x, _mm256_set1_epi8(-1)),
+                            _mm256_set1_epi8(16));
+}
+
+/* Codes of blocks 2k and 2k + 1 of a joined type: 16 of both, then the other 16. */
+ALWAYS_INLINE void joined_codes(enum tensor_type type, const unsigned char *group,
+                                int k, __m256i code[2])
+{
+    const __m256i mask = _mm256_set1_epi8(15);
+    const size_t bytes = type == TYPE_IQ4_XS ? 16 : x86_block_bytes(type);
+    const unsigned char *block = group + (size_t)(2 * k) * bytes;
+    const int bits_at = type == TYPE_Q5_0 ? 2 : 4;
+    __m256i x;
+
+    if (type == TYPE_IQ4_XS) {
+        const void *all = group;
+        x = x86_load(((const struct block_iq4_xs *)all)->qs + 32 * k);
+    } else {
+        x = two_places(block + bytes - 16, bytes);
+    }
+    code[0] = _mm256_and_si256(x, mask);
+    code[1] = _mm256_and_si256(_mm256_srli_epi16(x, 4), mask);
+    if (type == TYPE_Q5_0 || type == TYPE_Q5_1) {
+        __m256i head = two_places(block, bytes);
+        code[0] = _mm256_or_si256(code[0], fifth_bits(head, bits_at));
+        code[1] = _mm256_or_si256(code[1], fifth_bits(head, bits_at + 2));
+    } else if (x86_is_signed(type)) {
+        code[0] = x86_iq4_values(code[0]);
+        code[1] = x86_iq4_values(code[1]);
+    }
+}
+
+/* Integer scales 2j and 2j + 1, 8 times each. */
+ALWAYS_INLINE __m256i scale_pair(__m256i scales, int j)
+{
+    __m256i half = j < 4 ? _mm256_permute2x128_si256(scales, scales, 0x00)
+                         : _mm256_permute2x128_si256(scales, scales, 0x11);
+    int at = 4 * (j % 4); /* byte of scale 2j within its half */
+    __m256i pick = _mm256_set_m128i(_mm_set1_epi16((short)((at + 3) << 8 | (at + 2))),
+                                    _mm_set1_epi16((short)((at + 1) << 8 | at)));
+
+    return _mm256_shuffle_epi8(half, pick);
+}
+
+/* What a group of a row is multiplied with, times the scales of up to two records.
+ * Integer scales: of narrow types. */
+struct scales {
+    float block[2][8];
+    __m256i integer;
+};
+
+/* Fills *out and returns the part of the minima. */
+ALWAYS_INLINE __m256 load_scales(enum tensor_type type, const unsigned char *group,
+                                 const struct lanes *a, int n, struct scales *out)
+{
+    struct x86_scales32 wide;
+    struct x86_scales16 narrow;
+    __m256 sum = _mm256_setzero_ps();
+
+    if (x86_is_narrow(type)) {
+        narrow = x86_scales16(type, group);
+        out->integer = narrow.scale;
+        wide.scale = _mm256_set1_ps(narrow.factor);
+    } else {
+        wide = x86_scales32(type, group);
+    }
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        _mm256_storeu_ps(out->block[i],
+                         _mm256_mul_ps(wide.scale, _mm256_loadu_ps(a[i].pair)));
+        if (x86_is_narrow(type)) {
+            sum = _mm256_fmadd_ps(narrow.min[0], _mm256_loadu_ps(a[i].sum16), sum);
+            sum = _mm256_fmadd_ps(narrow.min[1], _mm256_loadu_ps(a[i].sum16 + 8), sum);
+        } else if (!x86_is_signed(type)) {
+            sum = _mm256_fmadd_ps(wide.min, _mm256_loadu_ps(a[i].pair + 8), sum);
+        }
+    }
+    return sum;
+}
+
+/* ---- products ---- */
+
+/* Sums of pairs of products, 16 x int16. */
+ALWAYS_INLINE __m256i pairs_of(enum tensor_type type, __m256i code, __m256i a)
+{
+    return x86_is_signed(type) ? _mm256_maddubs_epi16(_mm256_sign_epi8(code, code),
+                                                      _mm256_sign_epi8(a, code))
+                               : _mm256_maddubs_epi16(code, a);
+}
+
+/* The sums of registers 2k and 2k + 1 of a joined type. */
+ALWAYS_INLINE __m256i joined_dot(enum tensor_type type, const __m256i code[2],
+                                 const struct lanes *a, int k)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i p0 = pairs_of(type, code[0], a->joined[2 * k]);
+    __m256i p1 = pairs_of(type, code[1], a->joined[2 * k + 1]);
+
+    if (x86_is_signed(type))
+        return _mm256_add_epi32(_mm256_madd_epi16(p0, ones),
+                                _mm256_madd_epi16(p1, ones));
+    return _mm256_madd_epi16(_mm256_add_epi16(p0, p1), ones);
+}
+
+/* Blocks 2k and 2k + 1 of a joined type with one record. scale: by block. */
+ALWAYS_INLINE __m256 add_joined(enum tensor_type type, const __m256i code[2],
+                                const struct lanes *a, int k, const float *scale,
+                                __m256 sum)
+{
+    const __m256i spread = _mm256_add_epi32(_mm256_set1_epi32(2 * k),
+                                            _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(joined_dot(type, code, a, k)),
+                           _mm256_permutevar8x32_ps(_mm256_loadu_ps(scale), spread),
+                           sum);
+}
+
+/* Block j of another type. factor: what pairs of products are multiplied with. */
+ALWAYS_INLINE __m256 add_block(enum tensor_type type, __m256i code, __m256i a,
+                               __m256i factor, const float *scale, __m256 sum)
+{
+    __m256i d = _mm256_madd_epi16(pairs_of(type, code, a), factor);
+
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(d), _mm256_broadcast_ss(scale), sum);
+}
+
+/* n_blocks blocks of a row's group with n records. Returns the sums by lane. */
+ALWAYS_INLINE __m256 group_sum(enum tensor_type type, const unsigned char *group,
+                               int n_blocks, const struct scales *s,
+                               const struct lanes *a, int n)
+{
+    __m256 one[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    __m256 two[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    __m256i code[2], factor = _mm256_set1_epi16(1);
+
+    UNROLL
+    for (int j = 0; j < 8; j++) {
+        const int at = j % 2;
+
+        if (j >= n_blocks || (is_joined(type) && j % 2 == 1))
+            continue;
+        if (is_joined(type)) {
+            const int k = j / 2;
+            joined_codes(type, group, k, code);
+            one[k % 2] = add_joined(type, code, a, k, s->block[0], one[k % 2]);
+            if (n == 2)
+                two[k % 2] = add_joined(type, code, a + 1, k, s->block[1], two[k % 2]);
+            continue;
+        }
+        if (x86_is_narrow(type))
+            factor = scale_pair(s->integer, j);
+        code[0] = x86_codes(type, group, j);
+        one[at] = add_block(type, code[0], x86_load(a->q + 32 * j), factor,
+                            &s->block[0][j], one[at]);
+        if (n == 2)
+            two[at] = add_block(type, code[0], x86_load(a[1].q + 32 * j), factor,
+                                &s->block[1][j], two[at]);
+    }
+    if (n == 1)
+        return _mm256_add_ps(one[0], one[1]);
+    return _mm256_add_ps(_mm256_add_ps(one[0], one[1]), _mm256_add_ps(two[0], two[1]));
+}
+
+/* How a product is compiled: for each type, with one record and with two. */
+struct form {
+    enum tensor_type type;
+    int n_records;
+};
+
+/* Group g of n rows, n_blocks blocks of it. Scales first, for all rows: they take long
+ * to come, and the processor looks no further than about one row's products ahead. */
+ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
+                             size_t row_bytes, int n_blocks, const struct act *a, int g,
+                             __m256 *sum)
+{
+    struct scales s[ROWS];
+    struct lanes x[2];
+
+    UNROLL
+    for (int i = 0; i < f.n_records; i++)
+        load_lanes(f.type, a->q + (size_t)i * act_record_bytes(a->n_pad), a->n_pad, g,
+                   &x[i]);
+    for (int r = 0; r < n; r++)
+        sum[r] = _mm256_add_ps(sum[r], load_scales(f.type, w + (size_t)r * row_bytes, x,
+                                                   f.n_records, &s[r]));
+    for (int r = 0; r < n; r++)
+        sum[r] = _mm256_add_ps(sum[r], group_sum(f.type, w + (size_t)r * row_bytes,
+                                                 n_blocks, &s[r], x, f.n_records));
+}
+
+/* Up to ROWS rows. */
+ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
+                             size_t row_bytes, const struct act *a, float *y)
+{
+    const size_t bytes = x86_group_bytes(f.type);
+    const int n_whole = a->n_in / GROUP, n_left = a->n_in % GROUP;
+    unsigned char copy[ROWS][8 * sizeof(struct block_q8_0)];
+    __m256 sum[ROWS];
+
+    for (int r = 0; r < n; r++)
+        sum[r] = _mm256_setzero_ps();
+    for (int g = 0; g < n_whole; g++) {
+        const unsigned char *group = w + (size_t)g * bytes;
+
+        for (int r = 0; r < n; r++)
+            x86_prefetch(f.type, group + (size_t)r * row_bytes);
+        add_group(f, n, group, row_bytes, 8, a, g, sum);
+    }
+    if (n_left > 0) {
+        for (int r = 0; r < n; r++)
+            (void)x86_group(f.type, w + (size_t)r * row_bytes + (size_t)n_whole * bytes,
+                            n_left, copy[r]);
+        add_group(f, n, copy[0], sizeof(copy[0]), n_left / 32, a, n_whole, sum);
+    }
+    for (int r = 0; r < n; r++)
+        y[r] = sum8(sum[r]);
+}
+
+ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
+                          size_t row_bytes, int n_rows, const struct act *a, float *y)
+{
+    const struct form one = {type, 1}, two = {type, 2};
+
+    for (int r = 0; r < n_rows; r += ROWS) {
+        int n = n_rows - r < ROWS ? n_rows - r : ROWS;
+
+        if (a->residual)
+            some_rows(two, n, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+        else
+            some_rows(one, n, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+    }
+}
+
+/* ---- float weights ---- */
+
+ALWAYS_INLINE float dot_row(enum tensor_type type, const unsigned char *row,
+                            const float *x, int n)
+{
+    __m256 sum[4];
+    float total;
+    int i = 0;
+
+    UNROLL
+    for (int j = 0; j < 4; j++)
+        sum[j] = _mm256_setzero_ps();
+    for (; i + 32 <= n; i += 32) {
+        _mm_prefetch((const char *)row + (type == TYPE_F32 ? 4 : 2) * (size_t)i + 512,
+                     _MM_HINT_T0);
+        UNROLL
+        for (int j = 0; j < 4; j++)
+            sum[j] = _mm256_fmadd_ps(eight_floats(type, row, i + 8 * j),
+                                     _mm256_loadu_ps(x + i + 8 * j), sum[j]);
+    }
+    for (; i + 8 <= n; i += 8)
+        sum[0] =
+            _mm256_fmadd_ps(eight_floats(type, row, i), _mm256_loadu_ps(x + i), sum[0]);
+    total = sum8(
+        _mm256_add_ps(_mm256_add_ps(sum[0], sum[1]), _mm256_add_ps(sum[2], sum[3])));
+    for (; i < n; i++)
+        total += one_float(type, row, i) * x[i];
+    return total;
+}
+
+ALWAYS_INLINE void matvec_float(enum tensor_type type, const unsigned char *w,
+                                size_t row_bytes, int n_rows, const struct act *a,
+                                float *y)
+{
+    for (int r = 0; r < n_rows; r++)
+        y[r] = dot_row(type, w + (size_t)r * row_bytes, a->x, a->n_in);
+}
+
+/* ---- the table ---- */
+
+#define QUANTISED(type)                                                                \
+    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
+                              const struct act *a, float *y)                           \
+    {                                                                                  \
+        matvec(TYPE_##type, w, row_bytes, n_rows, a, y);                               \
+    }
+#define FLOAT(type)                                                                    \
+    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
+                              const struct act *a, float *y)                           \
+    {                                                                                  \
+        matvec_float(TYPE_##type, w, row_bytes, n_rows, a, y);                         \
+    }
+#define ROW(type) [TYPE_##type] = matvec_##type,
+
+EACH_QUANTISED(QUANTISED)
+EACH_FLOAT(FLOAT)
+
+const matvec_fn avx2_matvec[KERNEL_TYPES] = {EACH_TYPE(ROW)};

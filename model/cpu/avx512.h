@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of the AVX-512 kernels share: avx512_matvec.c (one row of
+ * activations), avx512_panel.c (many) and kernels_avx512.c (the rest, and the table).
+ */
+#ifndef HADAL_MODEL_CPU_AVX512_H
+#define HADAL_MODEL_CPU_AVX512_H
+
+#include "model/cpu/kernels_x86.h"
+
+extern const matvec_fn avx512_matvec[KERNEL_TYPES];
+extern const pack_fn avx512_pack[KERNEL_TYPES];
+extern const pack_f32_fn avx512_pack_f32[KERNEL_TYPES];
+
+enum { AVX512_PANEL_ROWS = 32 };
+
+/* As the members of struct cpu_kernels. */
+void avx512_gemm(const struct panel *p, int n_rows, const struct act *a, int n_cols,
+                 float *y, size_t ldy, bool add);
+void avx512_gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
+                     const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
+                     bool add);
+
+ALWAYS_INLINE __m512 join(__m256 low, __m256 high)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
+
+/* 16 values of a row from the i-th, zeros from the n-th on. */
+ALWAYS_INLINE __m512 floats16(enum tensor_type type, const unsigned char *row, int i,
+                              int n)
+{
+    const void *at = row + (type == TYPE_F32 ? 4 : 2) * (size_t)i;
+    __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+
+    if (type == TYPE_F32)
+        return _mm512_maskz_loadu_ps(mask, at);
+    if (type == TYPE_F16)
+        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, at));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(
+        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, at)), 16));
+}
+
+/* Writes or adds up to 16 sums. */
+ALWAYS_INLINE void put16(float *y, __m512 sum, int n, bool add)
+{
+    __mmask16 mask = (__mmask16)(n >= 16 ? 0xffff : (1 << (n > 0 ? n : 0)) - 1);
+
+    if (add)
+        sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, y));
+    _mm512_mask_storeu_ps(y, mask, sum);
+}
+
+#endif
