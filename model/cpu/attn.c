@@ -24,7 +24,9 @@
 
 enum {
     QUERIES = 64,
-    PART = 64,
+    FEW_QUERIES = 24, /* of a block: keys are then not worth being transposed */
+    DOT_ROWS = 4,     /* keys that `dots` likes to take at once, just unpacked */
+    PART = 128,
     PARTIAL_BYTES_MAX = 64 << 20,
 };
 
@@ -81,13 +83,13 @@ static size_t part_floats(const struct attend *t)
 
 /* A thread's memory for attend_part: all pointers into one allocation. */
 struct attend_memory {
-    float *q;     /* [QUERIES][k_pad], scaled */
+    float *q;     /* [QUERIES][stride], scaled */
     float *score; /* [QUERIES][ATTN_TILE] */
-    float *panel; /* [k_pad][PANEL_ROWS_MAX] keys */
+    float *panel; /* [k_pad][PANEL_ROWS_MAX] keys, or [ATTN_TILE][stride] of them */
     float *value; /* [ATTN_TILE][v_pad] */
     float *part;  /* struct part */
     float *total; /* struct part */
-    int k_pad, v_pad;
+    int k_pad, v_pad, stride;
 };
 
 float *attn_memory(struct thread_scratch *scratch, size_t n)
@@ -102,6 +104,11 @@ float *attn_memory(struct thread_scratch *scratch, size_t n)
     return scratch->attend;
 }
 
+static int padded(int n, int to)
+{
+    return (n + to - 1) / to * to;
+}
+
 static struct attend_memory memory_of(const struct attend *t,
                                       struct thread_scratch *scratch)
 {
@@ -111,14 +118,15 @@ static struct attend_memory memory_of(const struct attend *t,
     float *at;
 
     m.k_pad = kv_padded(t->kv->type, t->kv->k_width);
-    m.v_pad = (t->v_width + r - 1) / r * r;
-    k = (size_t)m.k_pad;
+    m.v_pad = padded(t->v_width, r);
+    m.stride = padded(m.k_pad, r);
+    k = (size_t)m.stride;
     v = (size_t)m.v_pad;
     need = QUERIES * k + QUERIES * ATTN_TILE + k * (size_t)r + ATTN_TILE * v +
            2 * QUERIES * (2 + v) + 96; /* 96: room to align six arrays */
     at = attn_memory(scratch, need);
     m.q = at;
-    m.score = m.q + (QUERIES * k + 15) / 16 * 16;
+    m.score = m.q + QUERIES * k;
     m.panel = m.score + QUERIES * ATTN_TILE;
     m.value = m.panel + k * (size_t)r;
     m.part = m.value + ATTN_TILE * v;
@@ -135,47 +143,74 @@ static void load_queries(const struct attend *t, const struct attend_memory *m,
     for (int i = 0; i < n; i++) {
         int row = (q0 + i) / t->per, h = head * t->per + (q0 + i) % t->per;
         const float *q = t->q + ((size_t)row * (size_t)t->n_head + (size_t)h) * width;
-        float *out = m->q + (size_t)i * (size_t)m->k_pad;
+        float *out = m->q + (size_t)i * (size_t)m->stride;
 
-        for (size_t j = 0; j < width; j++)
-            out[j] = q[j] * t->scale;
-        memset(out + width, 0, ((size_t)m->k_pad - width) * sizeof(float));
+        memcpy(out, q, width * sizeof(float));
+        t->be->kernels->scale(out, t->scale, (int)width);
+        memset(out + width, 0, ((size_t)m->stride - width) * sizeof(float));
     }
 }
 
-/* Values of n positions from p0 as floats, zeros after v_width. */
-static void load_values(const struct attend *t, const struct attend_memory *m, int head,
-                        int p0, int n)
+/* n values each of n_rows rows as floats, zeros behind them up to `stride`. Asks for
+ * the rows of the next tile meanwhile: what is computed with these takes longer than
+ * memory does. */
+static void load_rows(const struct attend *t, const unsigned char *row,
+                      size_t row_bytes, int n_rows, int n, float *out, int stride)
 {
-    bool mla = t->kv->v_width == 0;
+    const size_t head_bytes = quant_row_bytes(t->kv->type, kv_padded(t->kv->type, n));
+
+    for (int i = 0; i < n_rows; i++, row += row_bytes, out += stride) {
+        for (size_t at = 0; at < head_bytes; at += 64)
+            __builtin_prefetch(row + ATTN_TILE * row_bytes + at, 0, 2);
+        kv_load(t->kv, t->be->kernels, row, n, out);
+        memset(out + n, 0, (size_t)(stride - n) * sizeof(float));
+    }
+}
+
+/* Where the values of n positions from p0 are, and how far apart: with few queries of
+ * latent attention the keys, of which they are the beginning, are there already. */
+static const float *values(const struct attend *t, const struct attend_memory *m,
+                           int head, int p0, int n, size_t *stride)
+{
+    const bool mla = t->kv->v_width == 0;
     size_t row_bytes = mla ? kv_k_row_bytes(t->kv) : kv_v_row_bytes(t->kv);
     size_t head_bytes = mla ? 0 : t->kv->v_head_bytes;
 
-    for (int i = 0; i < n; i++) {
-        float *out = m->value + (size_t)i * (size_t)m->v_pad;
-
-        kv_load(t->kv, t->be->kernels,
-                t->v + (size_t)(p0 + i) * row_bytes + (size_t)head * head_bytes,
-                t->v_width, out);
-        memset(out + t->v_width, 0, (size_t)(m->v_pad - t->v_width) * sizeof(float));
+    if (mla && t->block <= FEW_QUERIES) {
+        *stride = (size_t)m->stride;
+        return m->panel;
     }
+    load_rows(t, t->v + (size_t)p0 * row_bytes + (size_t)head * head_bytes, row_bytes,
+              n, t->v_width, m->value, m->v_pad);
+    *stride = (size_t)m->v_pad;
+    return m->value;
 }
 
-/* score[i][j] = q_i . k of position p0 + j, j < n */
+/* score[i][j] = q_i . k of position p0 + j, j < n. Many queries: keys are transposed
+ * into panels. Few: they are taken as they are. */
 static void scores(const struct attend *t, const struct attend_memory *m, int head,
                    int n_q, int p0, int n)
 {
     const struct cpu_kernels *k = t->be->kernels;
-    size_t row_bytes = kv_k_row_bytes(t->kv);
+    const bool few = t->block <= FEW_QUERIES;
+    const int step = few ? DOT_ROWS : k->panel_rows;
+    size_t row_bytes = kv_k_row_bytes(t->kv), stride = (size_t)m->stride;
+    const unsigned char *row =
+        t->k + (size_t)p0 * row_bytes + (size_t)head * t->kv->k_head_bytes;
 
-    for (int j = 0; j < n; j += k->panel_rows) {
-        int rows = n - j < k->panel_rows ? n - j : k->panel_rows;
-        const unsigned char *row =
-            t->k + (size_t)(p0 + j) * row_bytes + (size_t)head * t->kv->k_head_bytes;
+    for (int j = 0; j < n; j += step, row += (size_t)step * row_bytes) {
+        int rows = n - j < step ? n - j : step;
 
+        if (few) {
+            float *keys = m->panel + j * m->stride;
+            load_rows(t, row, row_bytes, rows, t->kv->k_width, keys, m->stride);
+            k->dots(m->q, stride, n_q, keys, stride, rows, m->stride, m->score + j,
+                    ATTN_TILE);
+            continue;
+        }
         k->pack_f32[t->kv->type->type](row, row_bytes, rows, 0, m->k_pad, m->panel);
-        k->gemm_f32(m->panel, (size_t)k->panel_rows, m->k_pad, rows, m->q,
-                    (size_t)m->k_pad, n_q, m->score + j, ATTN_TILE, false);
+        k->gemm_f32(m->panel, (size_t)k->panel_rows, m->k_pad, rows, m->q, stride, n_q,
+                    m->score + j, ATTN_TILE, false);
     }
 }
 
@@ -207,6 +242,8 @@ static void attend_part(const struct attend *t, const struct attend_memory *m, i
 {
     const struct cpu_kernels *k = t->be->kernels;
     const int r = k->panel_rows;
+    const float *value;
+    size_t stride;
 
     for (int i = 0; i < n_q; i++) {
         out.m[i] = -INFINITY;
@@ -221,11 +258,10 @@ static void attend_part(const struct attend *t, const struct attend_memory *m, i
             attn_soften(k, m->score + i * ATTN_TILE, n,
                         t->pos[(q0 + i) / t->per] + 1 - at, &out.m[i], &out.l[i],
                         out.u + (size_t)i * (size_t)t->v_width, t->v_width);
-        load_values(t, m, head, at, n);
+        value = values(t, m, head, at, n, &stride);
         for (int d = 0; d < t->v_width; d += r)
-            k->gemm_f32(m->value + d, (size_t)m->v_pad, n,
-                        t->v_width - d < r ? t->v_width - d : r, m->score, ATTN_TILE,
-                        n_q, out.u + d, (size_t)t->v_width, true);
+            k->gemm_f32(value + d, stride, n, t->v_width - d < r ? t->v_width - d : r,
+                        m->score, ATTN_TILE, n_q, out.u + d, (size_t)t->v_width, true);
     }
 }
 

@@ -564,20 +564,6 @@ ALWAYS_INLINE void add_group(struct form f, const unsigned char *w, size_t row_b
     }
 }
 
-/* The sums of the lanes of four registers. */
-ALWAYS_INLINE __m128 sum_lanes(const __m512 x[4])
-{
-    __m512 a =
-        _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
-    __m512 b =
-        _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
-    __m512 c =
-        _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
-    __m256 d = _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1));
-
-    return _mm_add_ps(_mm256_castps256_ps128(d), _mm256_extractf128_ps(d, 1));
-}
-
 ALWAYS_INLINE void some_rows(struct form f, const unsigned char *w, size_t row_bytes,
                              const struct act *a, float *y)
 {

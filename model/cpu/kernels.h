@@ -151,6 +151,11 @@ struct cpu_kernels {
 
     const struct wide_kernels *int16; /* takes all panels; or NULL */
 
+    /* out[i * ld + j] = x_i . y_j: n_x rows of x, n_y of y, n values each; n is a
+     * multiple of 32. */
+    void (*dots)(const float *x, size_t x_stride, int n_x, const float *y,
+                 size_t y_stride, int n_y, int n, float *out, size_t ld);
+
     /* Quantises n values into one record. NULL where pack has none. */
     void (*quantize)(const float *x, int n, unsigned char *record);
     /* y = x * gain / sqrt(mean(x^2) + eps) */

@@ -10,6 +10,74 @@
 
 #include "model/cpu/avx2.h"
 
+/* ---- sums of products of float rows ---- */
+
+/* The sums of the lanes of four registers. */
+ALWAYS_INLINE __m128 sum_lanes(const __m256 x[4])
+{
+    __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+
+    return _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+}
+
+/* n_x <= 3 rows of x times 4 or 1 of y. */
+ALWAYS_INLINE void dots_tile(const float *x, size_t x_stride, int n_x, const float *y,
+                             size_t y_stride, int n_y, int n, float *out, size_t ld)
+{
+    __m256 sum[3][4];
+
+    UNROLL
+    for (int i = 0; i < n_x; i++)
+        UNROLL
+    for (int j = 0; j < 4; j++)
+        sum[i][j] = _mm256_setzero_ps();
+    for (int k = 0; k < n; k += 8) {
+        __m256 u[3];
+
+        UNROLL
+        for (int i = 0; i < n_x; i++)
+            u[i] = _mm256_loadu_ps(x + (size_t)i * x_stride + k);
+        UNROLL
+        for (int j = 0; j < n_y; j++) {
+            __m256 v = _mm256_loadu_ps(y + (size_t)j * y_stride + k);
+
+            UNROLL
+            for (int i = 0; i < n_x; i++)
+                sum[i][j] = _mm256_fmadd_ps(u[i], v, sum[i][j]);
+        }
+    }
+    UNROLL
+    for (int i = 0; i < n_x; i++) {
+        __m128 all = sum_lanes(sum[i]);
+
+        if (n_y == 4)
+            _mm_storeu_ps(out + (size_t)i * ld, all);
+        else
+            out[(size_t)i * ld] = _mm_cvtss_f32(all);
+    }
+}
+
+static void dots(const float *x, size_t x_stride, int n_x, const float *y,
+                 size_t y_stride, int n_y, int n, float *out, size_t ld)
+{
+    for (int j = 0; j < n_y;) {
+        const float *b = y + (size_t)j * y_stride;
+        const int step = n_y - j >= 4 ? 4 : 1;
+        int i = 0;
+
+        for (; i + 3 <= n_x && step == 4; i += 3)
+            dots_tile(x + (size_t)i * x_stride, x_stride, 3, b, y_stride, 4, n,
+                      out + (size_t)i * ld + j, ld);
+        for (; i < n_x && step == 4; i++)
+            dots_tile(x + (size_t)i * x_stride, x_stride, 1, b, y_stride, 4, n,
+                      out + (size_t)i * ld + j, ld);
+        for (; i < n_x; i++)
+            dots_tile(x + (size_t)i * x_stride, x_stride, 1, b, y_stride, 1, n,
+                      out + (size_t)i * ld + j, ld);
+        j += step;
+    }
+}
+
 /* ---- activations ---- */
 
 /* 32 values, zeros after n. */
@@ -240,6 +308,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
     .pack_f32 = avx2_pack_f32,
     .gemm = avx2_gemm,
     .gemm_f32 = avx2_gemm_f32,
+    .dots = dots,
     .quantize = quantize,
     .rms_norm = rms_norm,
     .swiglu = swiglu,

@@ -10,6 +10,66 @@
 
 #include "model/cpu/avx512.h"
 
+/* ---- sums of products of float rows ---- */
+
+/* n_x <= 4 rows of x times 4 or 1 of y. */
+ALWAYS_INLINE void dots_tile(const float *x, size_t x_stride, int n_x, const float *y,
+                             size_t y_stride, int n_y, int n, float *out, size_t ld)
+{
+    __m512 sum[4][4];
+
+    UNROLL
+    for (int i = 0; i < n_x; i++)
+        UNROLL
+    for (int j = 0; j < 4; j++)
+        sum[i][j] = _mm512_setzero_ps();
+    for (int k = 0; k < n; k += 16) {
+        __m512 v[4];
+
+        UNROLL
+        for (int j = 0; j < n_y; j++)
+            v[j] = _mm512_loadu_ps(y + (size_t)j * y_stride + k);
+        UNROLL
+        for (int i = 0; i < n_x; i++) {
+            __m512 u = _mm512_loadu_ps(x + (size_t)i * x_stride + k);
+
+            UNROLL
+            for (int j = 0; j < n_y; j++)
+                sum[i][j] = _mm512_fmadd_ps(u, v[j], sum[i][j]);
+        }
+    }
+    UNROLL
+    for (int i = 0; i < n_x; i++) {
+        __m128 all = sum_lanes(sum[i]);
+
+        if (n_y == 4)
+            _mm_storeu_ps(out + (size_t)i * ld, all);
+        else
+            out[(size_t)i * ld] = _mm_cvtss_f32(all);
+    }
+}
+
+static void dots(const float *x, size_t x_stride, int n_x, const float *y,
+                 size_t y_stride, int n_y, int n, float *out, size_t ld)
+{
+    for (int j = 0; j < n_y;) {
+        const float *b = y + (size_t)j * y_stride;
+        const int step = n_y - j >= 4 ? 4 : 1;
+        int i = 0;
+
+        for (; i + 4 <= n_x && step == 4; i += 4)
+            dots_tile(x + (size_t)i * x_stride, x_stride, 4, b, y_stride, 4, n,
+                      out + (size_t)i * ld + j, ld);
+        for (; i < n_x && step == 4; i++)
+            dots_tile(x + (size_t)i * x_stride, x_stride, 1, b, y_stride, 4, n,
+                      out + (size_t)i * ld + j, ld);
+        for (; i < n_x; i++)
+            dots_tile(x + (size_t)i * x_stride, x_stride, 1, b, y_stride, 1, n,
+                      out + (size_t)i * ld + j, ld);
+        j += step;
+    }
+}
+
 /* ---- activations ---- */
 
 /* 16 values from the i-th, zeros from the n-th on (which i may be past). */
@@ -155,7 +215,11 @@ static void scale_by(float *y, float a, int n)
 
 static void f16_to_f32(const uint16_t *h, float *x, int n)
 {
-    for (int i = 0; i < n; i += 16)
+    int i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        _mm512_storeu_ps(x + i, floats16(TYPE_F16, (const void *)h, i, i + 16));
+    for (; i < n; i += 16)
         put16(x + i, floats16(TYPE_F16, (const void *)h, i, n), n - i, false);
 }
 
@@ -181,6 +245,7 @@ const struct cpu_kernels cpu_kernels_avx512 = {
     .gemm = avx512_gemm,
     .gemm_f32 = avx512_gemm_f32,
     .int16 = &wide_avx512_int16,
+    .dots = dots,
     .quantize = quantize,
     .rms_norm = rms_norm,
     .swiglu = swiglu,

@@ -100,6 +100,15 @@ static void gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
     }
 }
 
+static void dots(const float *x, size_t x_stride, int n_x, const float *y,
+                 size_t y_stride, int n_y, int n, float *out, size_t ld)
+{
+    for (int i = 0; i < n_x; i++)
+        for (int j = 0; j < n_y; j++)
+            out[(size_t)i * ld + (size_t)j] =
+                dot(x + (size_t)i * x_stride, y + (size_t)j * y_stride, n);
+}
+
 static void rms_norm(float *y, const float *x, const float *gain, int n, float eps)
 {
     float scale = 1.0f / sqrtf(dot(x, x, n) / (float)n + eps);
@@ -174,6 +183,7 @@ const struct cpu_kernels cpu_kernels_scalar = {
     .pack = pack,
     .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
+    .dots = dots,
     .rms_norm = rms_norm,
     .swiglu = swiglu,
     .exp_sum = exp_sum,
