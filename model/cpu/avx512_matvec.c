@@ -539,21 +539,19 @@ ALWAYS_INLINE __m512 add_products(enum tensor_type type, int n_halves,
 struct form {
     enum tensor_type type;
     bool residual;
-    int n; /* rows: 1 or ROWS */
 };
 
-/* n_halves halves of group g. n_left: elements from it to the rows' end. */
-ALWAYS_INLINE void add_group(struct form f, const unsigned char *w, size_t row_bytes,
-                             int n_halves, int n_left, const struct act *a, int g,
-                             __m512 *sum)
+/* n_halves halves of group g of n rows. n_left: elements from it to the rows' end. */
+ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
+                             size_t row_bytes, int n_halves, int n_left,
+                             const struct act *a, int g, __m512 *sum)
 {
     unsigned char copy[8 * sizeof(struct block_q8_0)];
     struct lanes x = load_lanes(f.type, a->q, a->n_pad, g), second;
 
     if (f.residual)
         second = load_lanes(f.type, a->q + act_record_bytes(a->n_pad), a->n_pad, g);
-    UNROLL
-    for (int r = 0; r < f.n; r++, w += row_bytes) {
+    for (int r = 0; r < n; r++, w += row_bytes) {
         const unsigned char *group =
             n_left >= n_halves * GROUP / 2 ? w : x86_group(f.type, w, n_left, copy);
         struct weights u = unpack(f.type, group, n_halves);
@@ -564,59 +562,57 @@ ALWAYS_INLINE void add_group(struct form f, const unsigned char *w, size_t row_b
     }
 }
 
-ALWAYS_INLINE void some_rows(struct form f, const unsigned char *w, size_t row_bytes,
-                             const struct act *a, float *y)
+/* While group g of n rows is multiplied: asks memory for as much of what comes later,
+ * in one stream, as rows lie. */
+ALWAYS_INLINE void ask_ahead(int n, const unsigned char *w, size_t row_bytes,
+                             size_t bytes, int g)
+{
+    const size_t all = (size_t)n * bytes, tile = (size_t)n * row_bytes;
+    const size_t ahead = tile > PREFETCH_BYTES ? tile : PREFETCH_BYTES;
+
+    for (size_t i = 0; i < all; i += 64)
+        _mm_prefetch((const char *)w + ahead + (size_t)g * all + i, _MM_HINT_T1);
+}
+
+/* Up to ROWS rows. */
+ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
+                             size_t row_bytes, const struct act *a, float *y)
 {
     const size_t bytes = x86_group_bytes(f.type);
     const int n_whole = a->n_in / GROUP, n_left = a->n_in % GROUP;
-    size_t ahead = (size_t)f.n * row_bytes;
+    float all[ROWS];
     __m512 sum[ROWS];
 
-    if (ahead < PREFETCH_BYTES)
-        ahead = PREFETCH_BYTES;
     UNROLL
     for (int r = 0; r < ROWS; r++)
         sum[r] = _mm512_setzero_ps();
     for (int g = 0; g < n_whole; g++) {
-        const unsigned char *later = w + ahead + (size_t)(f.n * g) * bytes;
-
-        for (size_t i = 0; i < (size_t)f.n * bytes; i += 64)
-            _mm_prefetch((const char *)later + i, _MM_HINT_T0);
-        add_group(f, w + (size_t)g * bytes, row_bytes, 2, GROUP, a, g, sum);
+        ask_ahead(n, w, row_bytes, bytes, g);
+        add_group(f, n, w + (size_t)g * bytes, row_bytes, 2, GROUP, a, g, sum);
     }
     if (n_left > GROUP / 2)
-        add_group(f, w + (size_t)n_whole * bytes, row_bytes, 2, n_left, a, n_whole,
+        add_group(f, n, w + (size_t)n_whole * bytes, row_bytes, 2, n_left, a, n_whole,
                   sum);
     else if (n_left > 0)
-        add_group(f, w + (size_t)n_whole * bytes, row_bytes, 1, n_left, a, n_whole,
+        add_group(f, n, w + (size_t)n_whole * bytes, row_bytes, 1, n_left, a, n_whole,
                   sum);
-    if (f.n == ROWS)
-        for (int r = 0; r < ROWS; r += 4)
-            _mm_storeu_ps(y + r, sum_lanes(sum + r));
-    else
-        y[0] = _mm512_reduce_add_ps(sum[0]);
-}
-
-ALWAYS_INLINE void all_rows(enum tensor_type type, bool residual,
-                            const unsigned char *w, size_t row_bytes, int n_rows,
-                            const struct act *a, float *y)
-{
-    const struct form several = {type, residual, ROWS}, one = {type, residual, 1};
-    int r = 0;
-
-    for (; r + ROWS <= n_rows; r += ROWS)
-        some_rows(several, w + (size_t)r * row_bytes, row_bytes, a, y + r);
-    for (; r < n_rows; r++)
-        some_rows(one, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+    _mm_storeu_ps(all, sum_lanes(sum));
+    memcpy(y, all, (size_t)n * sizeof(*y));
 }
 
 ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
                           size_t row_bytes, int n_rows, const struct act *a, float *y)
 {
-    if (a->residual)
-        all_rows(type, true, w, row_bytes, n_rows, a, y);
-    else
-        all_rows(type, false, w, row_bytes, n_rows, a, y);
+    const struct form one = {type, false}, two = {type, true};
+
+    for (int r = 0; r < n_rows; r += ROWS) {
+        int n = n_rows - r < ROWS ? n_rows - r : ROWS;
+
+        if (a->residual)
+            some_rows(two, n, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+        else
+            some_rows(one, n, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+    }
 }
 
 /* ---- float weights ---- */

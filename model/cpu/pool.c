@@ -7,9 +7,13 @@
  * out again. A thread that the system has not scheduled in time finds the door closed
  * and is not waited for: on a busy machine the others do its share.
  *
- * Shared: `door` (bit 30 = open, below it the number of threads inside), `next`,
- * `turn` (operations so far). fn, ctx and n_units are written only while the door is
- * closed and nobody is inside. `lock` and `wake` are for sleeping only.
+ * Units are divided into ranges, one a thread (several threads share one where there
+ * are many), so that a thread goes through memory in one stream; one whose range is
+ * done takes from the others'.
+ *
+ * Shared: `door` (bit 30 = open, below it the number of threads inside), `range`,
+ * `turn` (operations so far). fn, ctx and the ranges' ends are written only while the
+ * door is closed and nobody is inside. `lock` and `wake` are for sleeping only.
  */
 #include "config.h"
 
@@ -20,6 +24,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,18 +36,25 @@ enum {
     DOOR_OPEN = 1 << 30,
     SPINS = 4000, /* about 60 to 150 us: longer than what lies between two operations */
     MAX_THREADS = 512,
+    MAX_RANGES = 16,
+};
+
+/* Units next .. end - 1 are to be done. */
+struct range {
+    _Alignas(64) atomic_int next;
+    int end;
 };
 
 struct pool {
     _Alignas(64) atomic_int door;
-    _Alignas(64) atomic_int next;
+    struct range range[MAX_RANGES];
     _Alignas(64) atomic_uint turn;
     _Alignas(64) atomic_int n_asleep;
     atomic_bool quit;
     atomic_int n_named; /* hands out thread numbers */
     pool_fn fn;
     void *ctx;
-    int n_units;
+    int n_ranges;
     int n_threads; /* with the caller */
     int n_started;
     pthread_mutex_t lock;
@@ -103,11 +115,25 @@ int pool_default_threads(void)
 
 static void work(struct pool *pool, int thread)
 {
-    int unit;
+    for (int i = 0; i < pool->n_ranges; i++) {
+        struct range *r = &pool->range[(thread + i) % pool->n_ranges];
+        int unit;
 
-    while ((unit = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) <
-           pool->n_units)
-        pool->fn(pool->ctx, unit, thread);
+        while ((unit = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed)) <
+               r->end)
+            pool->fn(pool->ctx, unit, thread);
+    }
+}
+
+static void divide(struct pool *pool, int n_units)
+{
+    for (int i = 0; i < pool->n_ranges; i++) {
+        int64_t first = (int64_t)n_units * i / pool->n_ranges;
+        int64_t end = (int64_t)n_units * (i + 1) / pool->n_ranges;
+
+        pool->range[i].end = (int)end;
+        atomic_store_explicit(&pool->range[i].next, (int)first, memory_order_relaxed);
+    }
 }
 
 /* Waits until there has been another operation than the `seen`-th. */
@@ -177,8 +203,7 @@ void pool_run(struct pool *pool, pool_fn fn, void *ctx, int n_units)
     wait_empty(pool); /* one who came late to the last operation may still be leaving */
     pool->fn = fn;
     pool->ctx = ctx;
-    pool->n_units = n_units;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    divide(pool, n_units);
     atomic_fetch_or(&pool->door, DOOR_OPEN);
     next_turn(pool);
     work(pool, 0);
@@ -212,6 +237,7 @@ struct pool *pool_open(int n_threads, struct err *err)
     if (pool == NULL)
         return NULL;
     pool->n_threads = n_threads;
+    pool->n_ranges = n_threads < MAX_RANGES ? n_threads : MAX_RANGES;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     if (!start_threads(pool)) {

@@ -2,8 +2,8 @@
  *
  * A pool of threads that run the units of one operation after another.
  *
- * n - 1 threads and the caller. Units are handed out by an atomic counter; a unit is
- * computed whole by one thread, so that results do not depend on the number of threads.
+ * n - 1 threads and the caller. Each takes the units of a range of its own in order, and
+ * then what is left of the others'; a unit is computed whole by one thread, so that results do not depend on the number of threads.
  * Threads spin a short while after an operation, since inside a token the next one
  * follows at once, and sleep after that.
  */
