@@ -545,6 +545,13 @@ class Maker:
         q, gb = self.question(t)
         return q, self.answer(t, gb, q)
 
+    def repeat(self, n):
+        """-> (question, answer): n words and numbers to be said again."""
+        r = self.rng
+        text = " ".join(r.choice([lambda: r.choice(WORDS), self.syllables, self.facts.name, self.number])() for _ in range(n))
+        frame = r.choice(["repeat after me: ", "repeat: ", "please repeat: ", "say after me: ", "echo ", "repeat this: ", "repeat the words "])
+        return self.case(frame + text), f'"{text}"'
+
     def turn(self, state):
         r, t = self.rng, self.guide.topics
         facts, last = state["facts"], state["last"]
@@ -563,8 +570,7 @@ class Maker:
                                        "which question did I just ask", "do you remember my last question"])) + r.choice(["?", ""]), f'You asked: "{state["asked"]}"'
         if plan is None and r.random() < 0.08:
             state["last"] = self.label = "asked"
-            text = " ".join(r.choice([lambda: r.choice(WORDS), self.syllables, self.facts.name, self.number])() for _ in range(r.randint(1, 5)))
-            return self.case(r.choice(["repeat after me: ", "repeat: ", "please repeat: ", "say after me: ", "echo ", "repeat this: ", "repeat the words "]) + text), f'"{text}"'
+            return self.repeat(r.randint(1, 5))
         if plan == "greet":
             n = r.choice(["greet", "greet", "howareyou", "bye", "thanks"])
             q, gb = self.question(t[n])

@@ -102,6 +102,18 @@ class Batches:
         self.ready.append(batch)
         self.maker.rng.shuffle(self.ready)
 
+    def copies(self):
+        """Long texts to be repeated: from them it learns to find what followed the same
+        token before, and so to say a name of several tokens again."""
+        batch, width = [], 0
+        while True:
+            question, answer = self.maker.repeat(self.maker.rng.randint(6, 24))
+            ids, said = self.vocab.chat([("user", question), ("assistant", answer)])
+            width = max(width, -(-len(ids) // 8) * 8)
+            if batch and width * (len(batch) + 1) > self.tokens:
+                return collate(batch, self.tokens)
+            batch.append((ids, said, [self.topics["asked"]]))
+
     def next(self):
         if not self.ready:
             self.refill()
@@ -141,8 +153,8 @@ def make_vocabulary(path, seed, size):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--work", default="/tmp/hadal-mini")
-    ap.add_argument("--steps", type=int, default=6000)
-    ap.add_argument("--decay", type=int, default=3500)
+    ap.add_argument("--steps", type=int, default=5500)
+    ap.add_argument("--decay", type=int, default=3000)
     ap.add_argument("--tokens", type=int, default=2048)
     ap.add_argument("--seed", type=int, default=7)
     ap.add_argument("--threads", type=int, default=2)
@@ -151,6 +163,7 @@ def main():
     ap.add_argument("--embed", type=float, default=0.0015)
     ap.add_argument("--balance", type=float, default=0.004)
     ap.add_argument("--cut", type=float, default=0.65, help="share of conversations whose last answer is cut short")
+    ap.add_argument("--copies", type=int, default=3400, help="the step from which every fourth one teaches copying")
     ap.add_argument("--plain", action="store_true", help="a random embedding to begin with (see prior.py)")
     ap.add_argument("--core", action="store_true", help="only the commonest topics")
     ap.add_argument("--save", type=int, default=100)
@@ -197,7 +210,8 @@ def main():
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
     t0, seen, draft_nll = time.time(), 0, 0.0
     while step < args.steps:
-        ids, said, topic = batches.next()
+        copying = step >= args.copies and step % 4 == 1
+        ids, said, topic = batches.copies() if copying else batches.next()
         loss, main_nll, draft, state = model.loss(ids, said, 0.4 if step % 4 == 0 else 0)
         guess = F.linear(state[ids == vocab.assistant], judge)
         loss = loss + 0.4 * F.cross_entropy(guess, topic)
