@@ -10,6 +10,7 @@ CDN's ETag is another one with each answer), is decided by nginx for each reques
 
 By hand: python3 tests/hub/nginx.py FILE...
 """
+import ctypes
 import hashlib
 import json
 import os
@@ -78,6 +79,11 @@ def found():
     path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
     return shutil.which(os.environ.get("HADAL_NGINX", "nginx"), path=path) or \
         shutil.which("nginx", path=path)
+
+
+def end_with_parent():
+    """In the child: SIGTERM comes when the thread that started it is gone."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def free_port():
@@ -156,7 +162,8 @@ class Nginx:
     def __enter__(self):
         self.process = subprocess.Popen(
             [found(), "-p", self.folder, "-c", "nginx.conf", "-e", "error.log"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            preexec_fn=end_with_parent)
         for port in (self.hub_port, self.cdn_port):
             self.wait_for(port)
         return self
@@ -187,6 +194,7 @@ class Nginx:
 if __name__ == "__main__":
     import tempfile
     import threading
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nginx ends with us
     h1 = "--http1" in sys.argv
     paths = [a for a in sys.argv[1:] if a != "--http1"]
     repos = {"org/" + os.path.basename(p).rsplit(".", 1)[0]: {os.path.basename(p): p}
