@@ -170,7 +170,7 @@ def test_broken_handshakes(h):
     with wired(h, data) as (_, wire):
         for at in (0, 100, 1500):
             n = wire.n
-            wire.fault = lambda i: (("cut", "reset")[i % 2], at) if i < n + 3 else None
+            wire.fault = lambda i: (("cut", "reset")[i % 2], at) if i < n + 2 else None
             h.works("pull", "org/repo")
             pulled(h, data)
             forget(h)
@@ -178,7 +178,7 @@ def test_broken_handshakes(h):
 
 def test_statuses(h):
     data = bytes_of(3 * MIB)
-    for faults in ({"503": 20, "429": 10, "500": 10}, {"etag": 100}):
+    for faults in ({"503": 8, "429": 4, "500": 4}, {"etag": 100}):
         with served(h, data, faults=faults) as hub:
             h.works("pull", "org/repo")
             pulled(h, data)
