@@ -534,11 +534,49 @@ static void test_ffn(void)
         }
 }
 
+/* What models of many parameters do with several rows: float weights with activations
+ * of 16 bits. */
+static void test_large(void)
+{
+    static const int rows[] = {3, 5, 70};
+    static const enum tensor_type types[][2] = {
+        {TYPE_F16, TYPE_BF16},
+        {TYPE_BF16, TYPE_F16},
+        {TYPE_BF16, TYPE_Q8_0},
+        {TYPE_Q8_0, TYPE_BF16},
+    };
+
+    setenv("HADAL_ACTIVATIONS", "8", 1);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t r = 0; r < 3; r++) {
+            double tolerance = i < 2 ? 0.005 : 0.02;
+            struct ffn_case c = {
+                .shape = {.hidden = 320,
+                          .n_group = 1,
+                          .n_group_used = 1,
+                          .n_expert = 8,
+                          .n_expert_used = 3,
+                          .ffn_expert = 64,
+                          .n_expert_shared = (int)r % 3,
+                          .weight_scale = 1.5f},
+                .type = types[i][0],
+                .down_type = types[i][1],
+                .n_rows = rows[r],
+            };
+            struct matmul_case m = {
+                rows[r], 1 + (int)i * 731, {45, 33}, {TYPE_F16, TYPE_BF16}, r == 1};
+
+            compare(ffn_run, &c, rows[r], 320 + 3, tolerance, "moe of 16 bits");
+            compare(matmul_run, &m, rows[r], 78, 0.005, "product of 16 bits");
+        }
+    unsetenv("HADAL_ACTIVATIONS");
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         {"matmul", test_matmul}, {"rows", test_rows}, {"gqa", test_gqa},
-        {"mla", test_mla},       {"ffn", test_ffn},
+        {"mla", test_mla},       {"ffn", test_ffn},   {"large", test_large},
     };
 
     return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
