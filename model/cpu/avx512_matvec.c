@@ -466,7 +466,7 @@ ALWAYS_INLINE struct weights unpack(enum tensor_type type, const unsigned char *
                                     int n_halves)
 {
     const void *k = group;
-    struct weights w;
+    struct weights w = {.min = {_mm512_setzero_ps(), _mm512_setzero_ps()}};
 
     UNROLL
     for (int h = 0; h < n_halves; h++) {
@@ -541,11 +541,28 @@ struct form {
     bool residual;
 };
 
-/* n_halves halves of group g of n rows. n_left: elements from it to the rows' end. */
-ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
-                             size_t row_bytes, int n_halves, int n_left,
-                             const struct act *a, int g, __m512 *sum)
+/* Leaves n blocks of a small type's group: what was read behind them belongs to another
+ * row, as whose scale it may be no number. */
+ALWAYS_INLINE void keep_blocks(int n, int n_halves, struct weights *w)
 {
+    UNROLL
+    for (int h = 0; h < n_halves; h++) {
+        int lanes = 4 * (n - 4 * h);
+        __mmask16 mask = (__mmask16)(lanes >= 16 ? 0xffff : (1 << lanes) - 1);
+
+        w->scale[h] = _mm512_maskz_mov_ps(mask, w->scale[h]);
+        w->min[h] = _mm512_maskz_mov_ps(mask, w->min[h]);
+    }
+}
+
+/* n_halves halves of group g of n rows, which may be cut off: n_left elements are left
+ * of each, and `end` is where the weight's last row ends. */
+ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
+                             size_t row_bytes, const unsigned char *end, int n_halves,
+                             int n_left, const struct act *a, int g, __m512 *sum)
+{
+    const bool cut = n_left < n_halves * GROUP / 2;
+    const ptrdiff_t bytes = (ptrdiff_t)x86_group_bytes(f.type) / 2 * n_halves;
     unsigned char copy[8 * sizeof(struct block_q8_0)];
     struct lanes x = load_lanes(f.type, a->q, a->n_pad, g), second;
 
@@ -553,9 +570,11 @@ ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
         second = load_lanes(f.type, a->q + act_record_bytes(a->n_pad), a->n_pad, g);
     for (int r = 0; r < n; r++, w += row_bytes) {
         const unsigned char *group =
-            n_left >= n_halves * GROUP / 2 ? w : x86_group(f.type, w, n_left, copy);
+            cut && end - w < bytes ? x86_group(f.type, w, n_left, copy) : w;
         struct weights u = unpack(f.type, group, n_halves);
 
+        if (cut)
+            keep_blocks(n_left / 32, n_halves, &u);
         sum[r] = add_products(f.type, n_halves, &u, &x, sum[r]);
         if (f.residual)
             sum[r] = add_products(f.type, n_halves, &u, &second, sum[r]);
@@ -574,12 +593,14 @@ ALWAYS_INLINE void ask_ahead(int n, const unsigned char *w, size_t row_bytes,
         _mm_prefetch((const char *)w + ahead + (size_t)g * all + i, _MM_HINT_T1);
 }
 
-/* Up to ROWS rows. */
+/* Up to ROWS rows, of those that end at `end`. */
 ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
-                             size_t row_bytes, const struct act *a, float *y)
+                             size_t row_bytes, const unsigned char *end,
+                             const struct act *a, float *y)
 {
     const size_t bytes = x86_group_bytes(f.type);
     const int n_whole = a->n_in / GROUP, n_left = a->n_in % GROUP;
+    const unsigned char *rest = w + (size_t)n_whole * bytes;
     float all[ROWS];
     __m512 sum[ROWS];
 
@@ -588,14 +609,12 @@ ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
         sum[r] = _mm512_setzero_ps();
     for (int g = 0; g < n_whole; g++) {
         ask_ahead(n, w, row_bytes, bytes, g);
-        add_group(f, n, w + (size_t)g * bytes, row_bytes, 2, GROUP, a, g, sum);
+        add_group(f, n, w + (size_t)g * bytes, row_bytes, end, 2, GROUP, a, g, sum);
     }
-    if (n_left > GROUP / 2)
-        add_group(f, n, w + (size_t)n_whole * bytes, row_bytes, 2, n_left, a, n_whole,
-                  sum);
-    else if (n_left > 0)
-        add_group(f, n, w + (size_t)n_whole * bytes, row_bytes, 1, n_left, a, n_whole,
-                  sum);
+    if (x86_is_small(f.type) && n_left > GROUP / 2)
+        add_group(f, n, rest, row_bytes, end, 2, n_left, a, n_whole, sum);
+    else if (x86_is_small(f.type) && n_left > 0)
+        add_group(f, n, rest, row_bytes, end, 1, n_left, a, n_whole, sum);
     _mm_storeu_ps(all, sum_lanes(sum));
     memcpy(y, all, (size_t)n * sizeof(*y));
 }
@@ -604,14 +623,15 @@ ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
                           size_t row_bytes, int n_rows, const struct act *a, float *y)
 {
     const struct form one = {type, false}, two = {type, true};
+    const unsigned char *end = w + (size_t)n_rows * row_bytes;
 
-    for (int r = 0; r < n_rows; r += ROWS) {
+    for (int r = 0; r < n_rows; r += ROWS, w += ROWS * row_bytes) {
         int n = n_rows - r < ROWS ? n_rows - r : ROWS;
 
         if (a->residual)
-            some_rows(two, n, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+            some_rows(two, n, w, row_bytes, end, a, y + r);
         else
-            some_rows(one, n, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+            some_rows(one, n, w, row_bytes, end, a, y + r);
     }
 }
 
