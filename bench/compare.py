@@ -128,7 +128,10 @@ class Book:
 
 
 def version_of_ik(a, path):
-    out = run([a.ik, "-m", path, "-p", "1", "-n", "0", "-r", "1", "-o", "json"])
+    try:
+        out = run([a.ik, "-m", path, "-p", "1", "-n", "0", "-r", "1", "-o", "json"])
+    except Missing:  # it does not know every architecture
+        return "unknown"
     m = re.search(r'"build_commit": "(\w+)"', out)
     return m.group(1) if m else "unknown"
 

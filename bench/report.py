@@ -49,7 +49,7 @@ def ratios(found, peer):
 def shares(found):
     """Of the memory's speed, for the weights alone: at depth 0 they are nearly all."""
     return [r["rate"] * r["bytes"] / 1e9 / r["memory"] for r in found.get("hadal", {}).values()
-            if r.get("bytes") and r["depth"] == 0]
+            if r.get("bytes") and r["memory"] and r["depth"] == 0]
 
 
 def median_rate(found, program):
@@ -109,7 +109,7 @@ def markdown(rows):
     facts = [r for r in rows if r["kind"] == "facts"][-1]
     speeds = {}
     for r in rows:
-        if r["kind"] == "rate":
+        if r["kind"] == "rate" and r["memory"]:
             speeds.setdefault(r["threads"], []).append(r["memory"])
     peers = [p for p in PEERS if p in {r.get("program") for r in rows}]
     out = ["# Speed", "", "Made by `bench/compare.py --report`; how it measures is told there.", "",
@@ -136,7 +136,7 @@ def bars(found, y):
     """The bars of one test: each as long as its rate is beside the fastest, or the memory's limit."""
     rate = {p: statistics.median(r["rate"] for r in x.values()) for p, x in found.items()}
     limit = [r["memory"] * 1e9 / r["bytes"] for r in found.get("hadal", {}).values()
-             if r.get("bytes") and r["depth"] == 0]
+             if r.get("bytes") and r["memory"] and r["depth"] == 0]
     most = max(list(rate.values()) + ([statistics.median(limit)] if limit else []))
     out = []
     for program in COLORS:
