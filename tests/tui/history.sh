@@ -18,8 +18,8 @@ tui_has 'hadal .*about zebras' # the title in the bar
 
 # The list: newest first, the current one marked; filter; open; go on.
 tui_keys F2
-tui_wait '2 sessions'
-tui_has '▌ about zebras'
+tui_wait '▌ about zebras' # "2 sessions" is in the line of keys too
+tui_has '[^F]2 sessions'
 tui_type 'WALN'
 tui_wait '1 of 2 sessions'
 tui_keys Enter
