@@ -17,14 +17,9 @@ enum { LIST_TOP = 2 }; /* rows above the entries: the query, and a count */
 
 static void filter(struct ui *ui)
 {
-    ui->n_model_match = 0;
-    for (size_t i = 0; i < ui->n_model; i++) {
-        if (!picker_passes(&ui->models_picker, ui->model_row[i].name))
-            continue;
-        ui->model_match = mem_grow(ui->model_match, &ui->model_match_cap,
-                                   ui->n_model_match + 1, sizeof(*ui->model_match));
-        ui->model_match[ui->n_model_match++] = i;
-    }
+    picker_begin_filter(&ui->models_picker);
+    for (size_t i = 0; i < ui->n_model; i++)
+        picker_offer(&ui->models_picker, i, ui->model_row[i].name);
 }
 
 void models_clear(struct ui *ui)
@@ -36,12 +31,14 @@ void models_clear(struct ui *ui)
     free(ui->model_row);
     ui->model_row = NULL;
     ui->n_model = 0;
-    ui->n_model_match = 0;
+    picker_begin_filter(&ui->models_picker);
 }
 
 /* The selection begins at the model that answers now. */
 void ui_set_models(struct ui *ui, const struct ui_model *row, size_t n)
 {
+    struct picker *p = &ui->models_picker;
+
     models_clear(ui);
     if (n > 0)
         ui->model_row = mem_array(n, sizeof(*ui->model_row));
@@ -53,9 +50,9 @@ void ui_set_models(struct ui *ui, const struct ui_model *row, size_t n)
             .is_current = row[i].is_current,
         };
     filter(ui);
-    for (size_t i = 0; i < ui->n_model_match; i++)
-        if (row[ui->model_match[i]].is_current)
-            ui->models_picker.selected = i;
+    for (size_t i = 0; i < p->n_match; i++)
+        if (row[p->match[i]].is_current)
+            p->selected = i;
     ui->is_dirty = true;
 }
 
@@ -66,41 +63,43 @@ static void models_opened(struct ui *ui, const char *query)
     ui_ask(ui, UI_LIST_MODELS, NULL);
 }
 
+/* Its note, where that leaves the name half of the row. */
+static const char *note_that_fits(const struct model_row *m, int cols)
+{
+    bool fits =
+        m->note != NULL && termtext_width(m->note, strlen(m->note)) + 1 < cols / 2;
+
+    return fits ? m->note : NULL;
+}
+
 static void draw_entry(const struct ui *ui, struct canvas *c, int row, struct rect area,
                        size_t i)
 {
-    const struct model_row *m = &ui->model_row[ui->model_match[i]];
-    bool selected = i == ui->models_picker.selected;
-    enum style style = selected ? STYLE_SELECTED : STYLE_TEXT;
+    const struct picker *p = &ui->models_picker;
+    const struct model_row *m = &ui->model_row[p->match[i]];
     char *name = ui_safe_line(m->name);
-    int end = area.col + area.cols;
-    int note = 0;
+    struct picker_entry entry = {
+        .text = name,
+        .note = note_that_fits(m, area.cols),
+        .is_current = m->is_current,
+        .is_selected = i == p->selected,
+    };
 
-    if (selected)
-        canvas_fill(c, row, area.col, end, style);
-    canvas_text(c, row, area.col, end, selected ? style : STYLE_PROMPT,
-                m->is_current ? "▌" : " ");
-    if (m->note != NULL)
-        note = termtext_width(m->note, strlen(m->note)) + 1;
-    if (note > 0 && note < area.cols / 2)
-        canvas_text(c, row, end - note, end, selected ? style : STYLE_DIM, m->note);
-    else
-        note = 0;
-    canvas_text_cut(c, row, area.col + 2, end - note - 1, style, name);
+    picker_draw_entry(&entry, c, row, area);
     free(name);
 }
 
 static void draw_count(const struct ui *ui, struct canvas *c, struct rect area)
 {
+    size_t n_match = ui->models_picker.n_match;
     char count[96];
 
-    if (ui->n_model_match == ui->n_model)
+    if (n_match == ui->n_model)
         snprintf(count, sizeof(count),
                  "%zu model%s · /pull ORG/REPO fetches another one", ui->n_model,
                  ui->n_model == 1 ? "" : "s");
     else
-        snprintf(count, sizeof(count), "%zu of %zu models", ui->n_model_match,
-                 ui->n_model);
+        snprintf(count, sizeof(count), "%zu of %zu models", n_match, ui->n_model);
     canvas_text_cut(c, area.row + 1, area.col + 2, area.col + area.cols, STYLE_DIM,
                     count);
 }
@@ -111,8 +110,8 @@ static void models_draw(struct ui *ui, struct rect area)
     struct picker *p = &ui->models_picker;
     int rows = area.rows > LIST_TOP ? area.rows - LIST_TOP : 0;
 
-    picker_fit(p, ui->n_model_match, (size_t)rows);
-    for (int i = 0; i < rows && p->first + (size_t)i < ui->n_model_match; i++)
+    picker_fit(p, p->n_match, (size_t)rows);
+    for (int i = 0; i < rows && p->first + (size_t)i < p->n_match; i++)
         draw_entry(ui, c, area.row + LIST_TOP + i, area, p->first + (size_t)i);
     if (area.rows > 1)
         draw_count(ui, c, area);
@@ -125,12 +124,12 @@ static bool models_act(struct ui *ui, enum action action)
     size_t page = ui->canvas.rows > 8 ? (size_t)ui->canvas.rows - 6 : 1;
 
     if (action == ACTION_SEND) {
-        if (p->selected < ui->n_model_match)
-            ui_ask(ui, UI_USE_MODEL, ui->model_row[ui->model_match[p->selected]].name);
+        if (p->selected < p->n_match)
+            ui_ask(ui, UI_USE_MODEL, ui->model_row[p->match[p->selected]].name);
         ui_go(ui, UI_PLACE_CHAT, NULL);
         return true;
     }
-    if (picker_act(p, action, ui->n_model_match, page))
+    if (picker_act(p, action, p->n_match, page))
         return true;
     if (!ui_edit(&p->query, action, 1000))
         return false;

@@ -6,9 +6,11 @@
 
 #include "ui/picker.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "src/base/mem.h"
 #include "src/base/termtext.h"
 
 void picker_init(struct picker *p)
@@ -20,6 +22,7 @@ void picker_init(struct picker *p)
 void picker_release(struct picker *p)
 {
     editor_release(&p->query);
+    free(p->match);
 }
 
 bool picker_act(struct picker *p, enum action action, size_t n, size_t page)
@@ -60,7 +63,7 @@ void picker_typed(struct picker *p, const char *text, size_t len)
     p->selected = 0;
 }
 
-bool picker_passes(const struct picker *p, const char *text)
+static bool passes(const struct picker *p, const char *text)
 {
     const char *filter = buf_text(&p->query.text);
 
@@ -77,6 +80,19 @@ bool picker_passes(const struct picker *p, const char *text)
     return true;
 }
 
+void picker_begin_filter(struct picker *p)
+{
+    p->n_match = 0;
+}
+
+void picker_offer(struct picker *p, size_t i, const char *text)
+{
+    if (!passes(p, text))
+        return;
+    p->match = mem_grow(p->match, &p->match_cap, p->n_match + 1, sizeof(*p->match));
+    p->match[p->n_match++] = i;
+}
+
 void picker_fit(struct picker *p, size_t n, size_t page)
 {
     if (p->selected >= n)
@@ -89,6 +105,24 @@ void picker_fit(struct picker *p, size_t n, size_t page)
         p->first = p->selected - page + 1;
     if (n <= page)
         p->first = 0;
+}
+
+void picker_draw_entry(const struct picker_entry *e, struct canvas *c, int row,
+                       struct rect area)
+{
+    enum style style = e->is_selected ? STYLE_SELECTED : STYLE_TEXT;
+    int end = area.col + area.cols;
+    int note_col = end;
+
+    if (e->is_selected)
+        canvas_fill(c, row, area.col, end, style);
+    canvas_text(c, row, area.col, end, e->is_selected ? style : STYLE_PROMPT,
+                e->is_current ? "▌" : " ");
+    if (e->note != NULL) {
+        note_col -= termtext_width(e->note, strlen(e->note)) + 1;
+        canvas_text(c, row, note_col, end, e->is_selected ? style : STYLE_DIM, e->note);
+    }
+    canvas_text_cut(c, row, area.col + 2, note_col - 1, style, e->text);
 }
 
 void picker_draw_query(struct picker *p, struct canvas *c, int row, int col,

@@ -21,14 +21,9 @@ static const char *title_of(const struct session_row *s)
 
 static void filter(struct ui *ui)
 {
-    ui->n_match = 0;
-    for (size_t i = 0; i < ui->n_session; i++) {
-        if (!picker_passes(&ui->sessions_picker, title_of(&ui->session[i])))
-            continue;
-        ui->match =
-            mem_grow(ui->match, &ui->match_cap, ui->n_match + 1, sizeof(*ui->match));
-        ui->match[ui->n_match++] = i;
-    }
+    picker_begin_filter(&ui->sessions_picker);
+    for (size_t i = 0; i < ui->n_session; i++)
+        picker_offer(&ui->sessions_picker, i, title_of(&ui->session[i]));
 }
 
 void sessions_clear(struct ui *ui)
@@ -40,7 +35,7 @@ void sessions_clear(struct ui *ui)
     free(ui->session);
     ui->session = NULL;
     ui->n_session = 0;
-    ui->n_match = 0;
+    picker_begin_filter(&ui->sessions_picker);
 }
 
 void ui_set_sessions(struct ui *ui, const struct ui_session *row, size_t n)
@@ -80,21 +75,18 @@ static void sessions_opened(struct ui *ui, const char *query)
 static void draw_entry(const struct ui *ui, struct canvas *c, int row, struct rect area,
                        size_t i)
 {
-    const struct session_row *s = &ui->session[ui->match[i]];
-    bool selected = i == ui->sessions_picker.selected;
-    enum style style = selected ? STYLE_SELECTED : STYLE_TEXT;
-    int end = area.col + area.cols;
+    const struct picker *p = &ui->sessions_picker;
+    const struct session_row *s = &ui->session[p->match[i]];
     char age[16];
+    struct picker_entry entry = {
+        .text = title_of(s),
+        .note = age,
+        .is_current = s->is_current,
+        .is_selected = i == p->selected,
+    };
 
     ui_format_age(s->updated_ms, clock_utc_ms(), age);
-    if (selected)
-        canvas_fill(c, row, area.col, end, style);
-    canvas_text(c, row, area.col, end, selected ? style : STYLE_PROMPT,
-                s->is_current ? "▌" : " ");
-    canvas_text(c, row, end - (int)strlen(age) - 1, end, selected ? style : STYLE_DIM,
-                age);
-    canvas_text_cut(c, row, area.col + 2, end - (int)strlen(age) - 2, style,
-                    title_of(s));
+    picker_draw_entry(&entry, c, row, area);
 }
 
 static void sessions_draw(struct ui *ui, struct rect area)
@@ -104,16 +96,16 @@ static void sessions_draw(struct ui *ui, struct rect area)
     int rows = area.rows > LIST_TOP ? area.rows - LIST_TOP : 0;
     char count[64];
 
-    picker_fit(p, ui->n_match, (size_t)rows);
-    for (int i = 0; i < rows && p->first + (size_t)i < ui->n_match; i++)
+    picker_fit(p, p->n_match, (size_t)rows);
+    for (int i = 0; i < rows && p->first + (size_t)i < p->n_match; i++)
         draw_entry(ui, c, area.row + LIST_TOP + i, area, p->first + (size_t)i);
     if (ui->doomed != NULL)
         snprintf(count, sizeof(count), "Alt-d again deletes it for good");
-    else if (ui->n_match == ui->n_session)
+    else if (p->n_match == ui->n_session)
         snprintf(count, sizeof(count), "%zu session%s", ui->n_session,
                  ui->n_session == 1 ? "" : "s");
     else
-        snprintf(count, sizeof(count), "%zu of %zu sessions", ui->n_match,
+        snprintf(count, sizeof(count), "%zu of %zu sessions", p->n_match,
                  ui->n_session);
     if (area.rows > 1)
         canvas_text(c, area.row + 1, area.col + 2, area.col + area.cols,
@@ -124,9 +116,9 @@ static void sessions_draw(struct ui *ui, struct rect area)
 
 static const struct session_row *selected(const struct ui *ui)
 {
-    size_t at = ui->sessions_picker.selected;
+    const struct picker *p = &ui->sessions_picker;
 
-    return at < ui->n_match ? &ui->session[ui->match[at]] : NULL;
+    return p->selected < p->n_match ? &ui->session[p->match[p->selected]] : NULL;
 }
 
 static void open_selected(struct ui *ui)
@@ -185,7 +177,7 @@ static bool sessions_act(struct ui *ui, enum action action)
             delete_selected(ui);
         return true;
     }
-    if (picker_act(p, action, ui->n_match, page))
+    if (picker_act(p, action, p->n_match, page))
         return true;
     if (!ui_edit(&p->query, action, 1000))
         return false;

@@ -85,8 +85,6 @@ void ui_close(struct ui *ui)
     canvas_release(&ui->canvas);
     for (size_t i = 0; i < ui->n_intent; i++)
         ui_intent_release(&ui->intent[i]);
-    free(ui->match);
-    free(ui->model_match);
     free(ui->doomed);
     free(ui->model);
     free(ui->device);

@@ -87,8 +87,6 @@ struct ui {
     struct picker sessions_picker;
     struct session_row *session;
     size_t n_session;
-    size_t *match; /* [n_match] sessions that pass the filter */
-    size_t n_match, match_cap;
     char *doomed; /* id of the session that Alt-d deletes now, owned; NULL: none */
 
     struct picker search_picker;
@@ -99,8 +97,6 @@ struct ui {
     struct picker models_picker;
     struct model_row *model_row; /* [n_model] */
     size_t n_model;
-    size_t *model_match; /* [n_model_match] those that pass the filter */
-    size_t n_model_match, model_match_cap;
 
     struct panel panel;
 
