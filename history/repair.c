@@ -21,9 +21,9 @@
 #include "history/history.h"
 #include "history/room.h"
 #include "history/schema.h"
-#include "src/base/buf.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/path.h"
 
 enum {
     COPY_BYTES = 1 << 16,
@@ -57,20 +57,11 @@ struct repair {
 
 /* ---- files ---- */
 
-static char *with_suffix(const char *path, const char *suffix)
-{
-    struct buf out;
-
-    buf_init(&out, BUF_UNLIMITED);
-    buf_addf(&out, "%s%s", path, suffix);
-    return buf_take(&out, NULL);
-}
-
 /* Removes a database of our own making, with its side files. */
 static void remove_database(const char *path)
 {
     for (size_t i = 0; i < N_SIDE_FILES; i++) {
-        char *name = with_suffix(path, side_files[i]);
+        char *name = path_add_suffix(path, side_files[i]);
 
         unlink(name);
         free(name);
@@ -118,8 +109,8 @@ static bool copy_database(const char *from, const char *to, struct err *err)
     bool ok = true;
 
     for (size_t i = 0; ok && i < N_SIDE_FILES - 1; i++) {
-        char *source = with_suffix(from, side_files[i]);
-        char *target = with_suffix(to, side_files[i]);
+        char *source = path_add_suffix(from, side_files[i]);
+        char *target = path_add_suffix(to, side_files[i]);
 
         ok = copy_file(source, target, err);
         free(source);
@@ -331,8 +322,8 @@ static bool give_name(const char *fresh, const char *path, struct err *err)
 static bool repair_in(const char *folder, const char *path,
                       struct history_repaired *out, struct err *err)
 {
-    char *damaged = with_suffix(folder, "/damaged");
-    char *fresh = with_suffix(folder, "/fresh");
+    char *damaged = path_join(folder, "damaged");
+    char *fresh = path_join(folder, "fresh");
     bool ok = copy_database(path, damaged, err) && rebuild(damaged, fresh, out, err);
 
     if (ok && out->n_messages == 0)
@@ -348,11 +339,11 @@ static bool repair_in(const char *folder, const char *path,
 
 bool history_repair(const char *path, struct history_repaired *out, struct err *err)
 {
-    char *folder = with_suffix(path, ".repair.XXXXXX");
+    char *folder = path_add_suffix(path, ".repair.XXXXXX");
     bool ok;
 
     memset(out, 0, sizeof(*out));
-    out->path = with_suffix(path, ".repaired");
+    out->path = path_add_suffix(path, ".repaired");
     if (mkdtemp(folder) == NULL) {
         ok = err_set_errno(err, ERR_IO, errno, "cannot make the folder '%s'", folder);
     } else {

@@ -17,19 +17,11 @@
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/path.h"
 
 static bool fail(const struct outfile *o, const char *what, struct err *err)
 {
     return err_set_errno(err, ERR_IO, errno, "cannot %s '%s'", what, o->path);
-}
-
-static char *with_suffix(const char *path, const char *suffix)
-{
-    size_t size = strlen(path) + strlen(suffix) + 1;
-    char *out = mem_alloc(size);
-
-    snprintf(out, size, "%s%s", path, suffix);
-    return out;
 }
 
 /* Devices and pipes have no place to be renamed to. */
@@ -42,7 +34,7 @@ static bool open_direct(struct outfile *o, struct err *err)
 /* mode: what the file's permissions shall be, or 0: as the umask says. */
 static bool open_part(struct outfile *o, mode_t mode, struct err *err)
 {
-    o->part = with_suffix(o->path, ".hadal-part");
+    o->part = path_add_suffix(o->path, ".hadal-part");
     o->fd = open(o->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (o->fd < 0) {
         fail(o, "create", err);

@@ -26,6 +26,15 @@ char *path_join(const char *a, const char *b)
     return buf_take(&path, NULL);
 }
 
+char *path_add_suffix(const char *path, const char *suffix)
+{
+    struct buf longer;
+
+    buf_init(&longer, BUF_UNLIMITED);
+    buf_addf(&longer, "%s%s", path, suffix);
+    return buf_take(&longer, NULL);
+}
+
 const char *path_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -23,5 +23,7 @@ const char *path_base_name(const char *path);
 
 /* a + "/" + b. */
 char *path_join(const char *a, const char *b) MUST_USE;
+/* path + suffix. */
+char *path_add_suffix(const char *path, const char *suffix) MUST_USE;
 
 #endif
