@@ -26,7 +26,8 @@ bool model_start(struct app *app, struct err *err)
     struct engine_options engine = app->opt->engine;
 
     engine.path = app->model.path;
-    if (app->has_switched) /* the format given was for the first one */
+    /* The format given is for the model given. */
+    if (strcmp(app->model.path, app->opt->engine.path) != 0)
         engine.chat_format = NULL;
     interrupt_guard_model(engine.path, ui_restore_terminal);
     app->worker = worker_start(&engine, &app->opt->session, err);
@@ -92,7 +93,6 @@ static void change(struct app *app)
     struct err err;
 
     model_stop(app);
-    app->has_switched = true;
     conversation_set_model(app->talk, app->model.name);
     app->status = (struct ui_status){.state = UI_LOADING, .ctx_used = is_new ? 0 : -1};
     turn_show_model(app, app->model.name);

@@ -31,7 +31,6 @@ struct app {
     struct worker *worker;      /* NULL: it could not be started, and the end is near */
     struct catalog_model model; /* that answers, or is being loaded */
     struct catalog_model model_before; /* to come back to; name NULL: none */
-    bool has_switched;                 /* model is not the one of opt */
     struct app_pull pull;
     struct history *history; /* NULL: it could not be opened */
     struct conversation *talk;
