@@ -12,6 +12,7 @@
 #include "src/app_priv.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/base/path.h"
 
 /* --- asking -------------------------------------------------------------------------
  */
@@ -112,11 +113,7 @@ void turn_stop(struct app *app)
 /* A file's path is too long for the status line: its last part says most. */
 static const char *short_name(const char *model)
 {
-    const char *slash = strrchr(model, '/');
-
-    return slash != NULL && slash[1] != '\0' && strchr("/.~", model[0]) != NULL
-               ? slash + 1
-               : model;
+    return strchr("/.~", model[0]) != NULL ? path_base_name(model) : model;
 }
 
 void turn_show_model(struct app *app, const char *model)

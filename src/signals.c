@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static const int waiting[] = {SIGINT,  SIGTERM,  SIGHUP, SIGQUIT,

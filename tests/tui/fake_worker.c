@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/base/thread.h"
 #include "src/worker.h"
 
 struct fake_ask {
@@ -230,8 +230,6 @@ struct worker *worker_start(const struct engine_options *engine,
                             const struct session_options *session, struct err *err)
 {
     struct worker *w = mem_zalloc(sizeof(*w));
-    sigset_t all;
-    sigset_t before;
     int code;
 
     w->is_broken = strstr(engine->path, "broken") != NULL;
@@ -240,10 +238,7 @@ struct worker *worker_start(const struct engine_options *engine,
     w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->asked, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    code = pthread_create(&w->thread, NULL, run, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    code = thread_start(&w->thread, 0, run, w);
     if (code != 0) {
         err_set_errno(err, ERR_FAILED, code, "cannot start a thread");
         free(w);
