@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "model/blocks.h"
@@ -84,13 +83,10 @@ static struct table_fit try_scale(const float *x, const float *w, float inverse)
 /* The best scale of 32 values; 0 for a group of nothing. */
 static float fit_table(const float *x, const float *w)
 {
+    float most = fit_extreme(x, BLOCK_SMALL);
     struct table_fit best = {0, 0};
-    float most = 0;
 
-    for (int i = 0; i < BLOCK_SMALL; i++)
-        if (fabsf(x[i]) > fabsf(most))
-            most = x[i];
-    if (fabsf(most) < 1e-20f)
+    if (fit_is_nothing(most))
         return 0;
     for (int step = -STEPS; step <= STEPS; step++) {
         float span = (float)(block_iq4_values[0] + step);
@@ -111,7 +107,7 @@ static float fit_table(const float *x, const float *w)
 
 static void pack_codes(const float *x, float scale, uint8_t qs[16])
 {
-    float inverse = fabsf(scale) < 1e-20f ? 0 : 1 / scale;
+    float inverse = fit_is_nothing(scale) ? 0 : 1 / scale;
     int8_t code[BLOCK_SMALL];
 
     for (int i = 0; i < BLOCK_SMALL; i++)
@@ -137,22 +133,18 @@ void encode_iq4_xs(const float *x, void *block)
     struct block_iq4_xs *b = block;
     float w[BLOCK_SMALL];
     float scale[SUB_BLOCKS];
-    float most = 0;
     uint16_t half;
     float d;
 
     for (int s = 0; s < SUB_BLOCKS; s++) {
         fit_weights(x + BLOCK_SMALL * s, BLOCK_SMALL, w);
         scale[s] = fit_table(x + BLOCK_SMALL * s, w);
-        if (fabsf(scale[s]) > fabsf(most))
-            most = scale[s];
     }
-    d = encode_as_half(most / MIN_SCALE, &half);
+    d = encode_as_half(fit_extreme(scale, SUB_BLOCKS) / MIN_SCALE, &half);
     memset(b, 0, sizeof(*b));
     b->d = half;
     for (int s = 0; s < SUB_BLOCKS; s++) {
-        float wanted = d == 0 ? 0 : scale[s] / d;
-        int level = (int)fit_round(fit_clamp(wanted, MIN_SCALE, MAX_SCALE));
+        int level = fit_level(scale[s], d, MIN_SCALE, MAX_SCALE);
         int stored = level - MIN_SCALE;
 
         b->scales_l[s / 2] |= (uint8_t)((stored & 15) << 4 * (s % 2));

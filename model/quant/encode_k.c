@@ -33,14 +33,6 @@ struct fitted {
     int8_t code[BLOCK_K];
 };
 
-/* value = level * unit, rounded into the range. */
-static int level_of(float value, float unit, int low, int high)
-{
-    float v = unit == 0 ? 0 : value / unit;
-
-    return (int)fit_round(fit_clamp(v, (float)low, (float)high));
-}
-
 /* ---- a scale alone: Q3_K, Q6_K ---- */
 
 static void choose_codes(const struct layout *at, const float *x, float d,
@@ -74,7 +66,6 @@ static void fit_scaled(const struct layout *at, const float *x, struct fitted *f
 {
     float w[BLOCK_K];
     float scale[MAX_SUBS];
-    float most = 0;
     float d;
 
     for (int s = 0; s < at->n_subs; s++) {
@@ -82,12 +73,10 @@ static void fit_scaled(const struct layout *at, const float *x, struct fitted *f
 
         fit_weights(x + first, at->sub_elems, w + first);
         scale[s] = fit_scale(x + first, w + first, at->sub_elems, at->low, at->high);
-        if (fabsf(scale[s]) > fabsf(most))
-            most = scale[s];
     }
-    d = encode_as_half(most / (float)at->min_level, &f->d);
+    d = encode_as_half(fit_extreme(scale, at->n_subs) / (float)at->min_level, &f->d);
     for (int s = 0; s < at->n_subs; s++)
-        f->level[s] = level_of(scale[s], d, at->min_level, at->max_level);
+        f->level[s] = fit_level(scale[s], d, at->min_level, at->max_level);
     choose_codes(at, x, d, f);
     d = encode_as_half(best_unit(at, x, w, f, d), &f->d);
     choose_codes(at, x, d, f);
@@ -154,8 +143,8 @@ static void fit_shifted(const struct layout *at, const float *x, struct fitted *
     d = encode_as_half(most.scale / (float)at->max_level, &f->d);
     dmin = encode_as_half(most.shift / (float)at->max_level, &f->dmin);
     for (int s = 0; s < at->n_subs; s++) {
-        f->level[s] = level_of(line[s].scale, d, 0, at->max_level);
-        f->shift[s] = level_of(-line[s].shift, dmin, 0, at->max_level);
+        f->level[s] = fit_level(line[s].scale, d, 0, at->max_level);
+        f->shift[s] = fit_level(-line[s].shift, dmin, 0, at->max_level);
     }
     choose_shifted_codes(at, x, d, dmin, f);
     best_units(at, x, w, f, &d, &dmin);
@@ -183,6 +172,14 @@ static void pack_low_nibbles(const int8_t *code, uint8_t qs[128])
         for (int l = 0; l < 32; l++)
             qs[32 * g + l] =
                 (uint8_t)((code[64 * g + l] & 15) | (code[64 * g + 32 + l] & 15) << 4);
+}
+
+/* Bit `bit` of every code, their highest, as Q3_K and Q5_K have it. */
+static void pack_high_bits(const int8_t *code, int bit, uint8_t high[32])
+{
+    memset(high, 0, 32);
+    for (int i = 0; i < BLOCK_K; i++)
+        high[i % 32] |= (uint8_t)((code[i] >> bit) << i / 32);
 }
 
 /* The inverse of block_scale_min. */
@@ -218,12 +215,9 @@ void encode_q3_k(const float *x, void *block)
 
     fit_scaled(&at, x, &f);
     b->d = f.d;
-    memset(b->hmask, 0, sizeof(b->hmask));
-    memset(b->scales, 0, sizeof(b->scales));
-    for (int i = 0; i < BLOCK_K; i++) {
+    for (int i = 0; i < BLOCK_K; i++)
         f.code[i] = (int8_t)(f.code[i] - at.low);
-        b->hmask[i % 32] |= (uint8_t)((f.code[i] >> 2) << i / 32);
-    }
+    memset(b->scales, 0, sizeof(b->scales));
     for (int s = 0; s < at.n_subs; s++) {
         int stored = f.level[s] - at.min_level;
 
@@ -231,6 +225,7 @@ void encode_q3_k(const float *x, void *block)
         b->scales[8 + s % 4] |= (uint8_t)((stored >> 4) << 2 * (s / 4));
     }
     pack_two_bits(f.code, 0, b->qs);
+    pack_high_bits(f.code, 2, b->hmask);
 }
 
 void encode_q4_k(const float *x, void *block)
@@ -257,9 +252,7 @@ void encode_q5_k(const float *x, void *block)
     b->dmin = f.dmin;
     pack_scales_mins(&f, b->scales);
     pack_low_nibbles(f.code, b->qs);
-    memset(b->qh, 0, sizeof(b->qh));
-    for (int i = 0; i < BLOCK_K; i++)
-        b->qh[i % 32] |= (uint8_t)((f.code[i] >> 4) << i / 32);
+    pack_high_bits(f.code, 4, b->qh);
 }
 
 void encode_q6_k(const float *x, void *block)

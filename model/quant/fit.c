@@ -28,9 +28,6 @@ static const float scale_step = 0.1f; /* of a code at the end of the range */
 static const float line_step = 0.1f;
 static const float line_first = -0.7f;
 
-/* Below this a group is nothing: no type could hold it, and 1 / x must stay finite. */
-static const float least_magnitude = 1e-20f;
-
 static float sum_lanes(const float lane[LANES])
 {
     float sum = 0;
@@ -52,8 +49,7 @@ void fit_weights(const float *x, int n, float *w)
         w[i] = rms + fabsf(x[i]);
 }
 
-/* The value of largest magnitude, with its sign. */
-static float extreme(const float *x, int n)
+float fit_extreme(const float *x, int n)
 {
     float best = 0;
 
@@ -98,10 +94,10 @@ static struct scale_fit try_scale(const float *x, const float *w, int n, float i
 
 float fit_scale(const float *x, const float *w, int n, int low, int high)
 {
-    float most = extreme(x, n);
+    float most = fit_extreme(x, n);
     struct scale_fit best = {0, 0};
 
-    if (fabsf(most) < least_magnitude)
+    if (fit_is_nothing(most))
         return 0;
     for (int step = -SCALE_STEPS; step <= SCALE_STEPS; step++) {
         float inverse = ((float)low + scale_step * (float)step) / most;
@@ -220,7 +216,7 @@ struct fit_line fit_line(const float *x, const float *w, int n, int high,
     }
     if (shift == FIT_SHIFT_BELOW_ZERO && least > 0)
         least = 0;
-    if (most - least < least_magnitude)
+    if (fit_is_nothing(most - least))
         return (struct fit_line){0, least};
     return best_line(&g, least, most).line;
 }
@@ -228,7 +224,7 @@ struct fit_line fit_line(const float *x, const float *w, int n, int high,
 void fit_codes(const float *x, int n, float scale, float shift, int low, int high,
                int8_t *code)
 {
-    float inverse = fabsf(scale) < least_magnitude ? 0 : 1 / scale;
+    float inverse = fit_is_nothing(scale) ? 0 : 1 / scale;
 
     for (int i = 0; i < n; i++)
         code[i] = (int8_t)fit_round(

@@ -8,16 +8,16 @@
 #ifndef HADAL_MODEL_QUANT_FIT_H
 #define HADAL_MODEL_QUANT_FIT_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-enum {
-    FIT_MAX = 32, /* values of a group at most */
-};
 
 /* Weight of each value: its magnitude over the group's root mean square, so that what
  * stands out keeps its value, and small ones are not ignored. Never negative. */
 void fit_weights(const float *x, int n, float *w);
+
+/* The value of largest magnitude, with its sign. */
+float fit_extreme(const float *x, int n);
 
 /* The scale s (of either sign; 0 for a group of nothing) for which s * q with integer
  * codes q in low..high, low < 0 < high, -low >= high, comes nearest to x. */
@@ -49,6 +49,21 @@ static inline float fit_clamp(float v, float low, float high)
 {
     v = v > low ? v : low; /* a NaN becomes low */
     return v < high ? v : high;
+}
+
+/* So small that a group of it is nothing: no type could hold it, and 1 / v must stay
+ * finite. */
+static inline bool fit_is_nothing(float v)
+{
+    return fabsf(v) < 1e-20f;
+}
+
+/* The integer scale in low..high with which unit comes nearest to value. */
+static inline int fit_level(float value, float unit, int low, int high)
+{
+    float v = unit == 0 ? 0 : value / unit;
+
+    return (int)fit_round(fit_clamp(v, (float)low, (float)high));
 }
 
 #endif
