@@ -161,7 +161,7 @@ static bool convert_tensor(struct job *j, struct err *err)
 
 static bool write_tensor(struct job *j, size_t i, struct err *err)
 {
-    static const char zeros[64];
+    static const char zeros[GGUF_ALIGNMENT];
     int64_t before = j->state.done_bytes;
 
     j->tensor = gguf_tensor_at(j->in, i);

@@ -11,10 +11,7 @@
 
 #include "model/format/gguf_priv.h"
 
-enum {
-    FORMAT_VERSION = 3,
-    ALIGNMENT = 32, /* the default, for which no key is needed */
-};
+enum { FORMAT_VERSION = 3 };
 
 static void add_u32(struct buf *out, uint32_t v)
 {
@@ -82,11 +79,11 @@ void gguf_head_add_u32(struct gguf_head *head, const char *name, uint32_t v)
 
 size_t gguf_padding(uint64_t bytes)
 {
-    return (size_t)(-bytes % ALIGNMENT);
+    return (size_t)(-bytes % GGUF_ALIGNMENT);
 }
 
-uint64_t gguf_head_add_tensor(struct gguf_head *head, const struct gguf_tensor *like,
-                              const struct quant_type *type)
+void gguf_head_add_tensor(struct gguf_head *head, const struct gguf_tensor *like,
+                          const struct quant_type *type)
 {
     uint64_t bytes = quant_row_bytes(type, like->ne[0]);
 
@@ -100,12 +97,11 @@ uint64_t gguf_head_add_tensor(struct gguf_head *head, const struct gguf_tensor *
     add_u32(&head->table, (uint32_t)type->type);
     add_u64(&head->table, head->data_bytes);
     head->data_bytes += bytes + gguf_padding(bytes);
-    return bytes;
 }
 
 void gguf_head_finish(const struct gguf_head *head, struct buf *out)
 {
-    static const char zeros[ALIGNMENT];
+    static const char zeros[GGUF_ALIGNMENT];
 
     buf_add(out, "GGUF", 4);
     add_u32(out, FORMAT_VERSION);

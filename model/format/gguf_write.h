@@ -13,6 +13,8 @@
 #include "model/format/gguf.h"
 #include "src/base/buf.h"
 
+enum { GGUF_ALIGNMENT = 32 }; /* the default, for which no key is needed */
+
 struct gguf_head {
     struct buf keys, table;
     uint64_t n_keys, n_tensors;
@@ -25,12 +27,11 @@ void gguf_head_init(struct gguf_head *head);
 void gguf_head_copy_key(struct gguf_head *head, const struct gguf *from, size_t i);
 void gguf_head_add_u32(struct gguf_head *head, const char *name, uint32_t v);
 
-/* A tensor like this one, but of another type (rows fit its blocks). Returns the bytes
- * of its data, without padding. */
-uint64_t gguf_head_add_tensor(struct gguf_head *head, const struct gguf_tensor *like,
-                              const struct quant_type *type);
+/* A tensor like this one, but of another type (rows fit its blocks). */
+void gguf_head_add_tensor(struct gguf_head *head, const struct gguf_tensor *like,
+                          const struct quant_type *type);
 
-/* Zero bytes after data of this size. */
+/* Zero bytes after data of this size, fewer than GGUF_ALIGNMENT. */
 size_t gguf_padding(uint64_t bytes);
 
 /* The whole head, up to where the data begins, appended to out. */

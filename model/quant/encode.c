@@ -72,11 +72,6 @@ static const struct encoder *find(enum tensor_type type)
     return NULL;
 }
 
-bool encode_can(const struct quant_type *type)
-{
-    return find(type->type) != NULL;
-}
-
 /* A NaN fails the comparison too. */
 static bool all_within(const float *x, int64_t n, float max)
 {

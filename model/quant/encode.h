@@ -14,12 +14,10 @@
 #include "model/quant.h"
 #include "src/base/err.h"
 
-/* Whether values can be written as this type (not I32). */
-bool encode_can(const struct quant_type *type);
-
 /* Writes the n values (a multiple of block_elems) to out, which holds quant_row_bytes.
- * False, with out left as it was, where a value is no finite number or too large for
- * the type: beyond 65504 in types with half floats. */
+ * False, with out left as it was, where the type is none of weights (I32), or a value
+ * is no finite number or too large for the type: beyond 65504 in types with half
+ * floats. */
 bool encode_row(const struct quant_type *type, const float *x, int64_t n,
                 void *out) MUST_USE;
 

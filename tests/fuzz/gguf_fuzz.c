@@ -61,7 +61,7 @@ static void use_mix(const struct gguf *g, const char *name)
         const struct quant_type *to = mix_type(mix, &model, t);
 
         gguf_head_add_tensor(&head, t, to);
-        if (t->ne[0] < 256 || !encode_can(to))
+        if (t->ne[0] < 256 || t->type->to_f32 == NULL)
             continue;
         t->type->to_f32(t->data, x, 256);
         sink += encode_row(to, x, 256, block) ? block[0] : 0;

@@ -84,7 +84,7 @@ static void test_error(void)
         const struct quant_type *type = quant_find(types[t].type);
         double error;
 
-        if (!CHECK(encode_can(type) && round_trip(type, x, N)))
+        if (!CHECK(round_trip(type, x, N)))
             continue;
         error = relative_error(x, N);
         if (error > types[t].error)
@@ -200,7 +200,8 @@ static void test_refused(void)
     CHECK(encode_row(quant_find(TYPE_BF16), x, 256, blocks));
     x[3] = FLT_MAX; /* would round to infinity */
     CHECK(!encode_row(quant_find(TYPE_BF16), x, 256, blocks));
-    CHECK(!encode_can(quant_find(TYPE_I32)));
+    x[3] = 0;
+    CHECK(!encode_row(quant_find(TYPE_I32), x, 256, blocks));
 }
 
 /* Q8_0 and the types without blocks have one right answer. */
