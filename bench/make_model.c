@@ -72,12 +72,12 @@ struct planned {
     char name[64];
     struct gguf_tensor tensor;
     const struct quant_type *type;
+    size_t bytes; /* of its data, without padding */
 };
 
 struct maker {
     struct shape_row s;
     const struct mix *mix;
-    struct mix_model model;
     struct gguf_build head;
     struct planned *plan;
     size_t n, cap;
@@ -215,8 +215,7 @@ static void plan(struct maker *m, const char *name, int64_t in, int64_t out, int
     m->plan = mem_grow(m->plan, &m->cap, m->n + 1, sizeof(*m->plan));
     p = &m->plan[m->n++];
     snprintf(p->name, sizeof(p->name), "%s", name);
-    p->tensor = (struct gguf_tensor){.name = p->name,
-                                     .type = quant_find(TYPE_F32),
+    p->tensor = (struct gguf_tensor){.type = quant_find(TYPE_F32),
                                      .n_dims = n > 0     ? 3
                                                : out > 0 ? 2
                                                          : 1,
@@ -302,30 +301,27 @@ static void plan_all(struct maker *m)
     }
 }
 
-static size_t bytes_of(const struct planned *p)
-{
-    return quant_row_bytes(p->type, p->tensor.ne[0]) * (size_t)p->tensor.ne[1] *
-           (size_t)p->tensor.ne[2];
-}
-
 /* Types, and the tensor table; the plan does not move any more. */
 static void choose_types(struct maker *m)
 {
-    m->model = (struct mix_model){.n_layer = m->s.layers,
-                                  .n_head = m->s.heads,
-                                  .n_head_kv = m->s.heads_kv,
-                                  .n_expert = m->s.experts};
+    const struct mix_model model = {.n_layer = m->s.layers,
+                                    .n_head = m->s.heads,
+                                    .n_head_kv = m->s.heads_kv,
+                                    .n_expert = m->s.experts};
+
     for (size_t i = 0; i < m->n; i++) {
         struct planned *p = &m->plan[i];
         uint64_t ne[4];
 
         p->tensor.name = p->name;
-        p->type = mix_type(m->mix, &m->model, &p->tensor);
+        p->type = mix_type(m->mix, &model, &p->tensor);
+        p->bytes = quant_row_bytes(p->type, p->tensor.ne[0]) * (size_t)p->tensor.ne[1] *
+                   (size_t)p->tensor.ne[2];
         for (int d = 0; d < 4; d++)
             ne[d] = (uint64_t)p->tensor.ne[d];
         build_entry(&m->head, p->name, (uint32_t)p->tensor.n_dims, ne,
                     (uint32_t)p->type->type, m->data_bytes);
-        m->data_bytes += bytes_of(p) + gguf_padding(bytes_of(p));
+        m->data_bytes += p->bytes + gguf_padding(p->bytes);
     }
 }
 
@@ -390,17 +386,16 @@ static bool write_constant(struct maker *m, float value, size_t n, struct err *e
 
 static bool write_data(struct maker *m, struct err *err)
 {
-    static const char zeros[64];
+    static const char zeros[GGUF_ALIGNMENT];
 
     for (size_t i = 0; i < m->n; i++) {
         const struct planned *p = &m->plan[i];
         bool norm = strstr(p->name, "_norm.") != NULL;
-        size_t bytes = bytes_of(p);
         bool ok = norm || strstr(p->name, ".bias") != NULL
                       ? write_constant(m, norm ? 1 : 0, (size_t)p->tensor.ne[0], err)
-                      : write_blocks(m, p->type, bytes, err);
+                      : write_blocks(m, p->type, p->bytes, err);
 
-        if (!ok || !outfile_write(&m->out, zeros, gguf_padding(bytes), err))
+        if (!ok || !outfile_write(&m->out, zeros, gguf_padding(p->bytes), err))
             return false;
     }
     return true;
@@ -408,7 +403,7 @@ static bool write_data(struct maker *m, struct err *err)
 
 static bool write_file(struct maker *m, const char *path, struct err *err)
 {
-    static const char zeros[64];
+    static const char zeros[GGUF_ALIGNMENT];
     unsigned char *head;
     size_t len;
     bool ok;
