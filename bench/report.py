@@ -46,9 +46,10 @@ def ratios(found, peer):
     return [found["hadal"][i]["rate"] / found[peer][i]["rate"] for i in common]
 
 
-def shares(found):
-    """Of the memory's speed, for the weights alone: at depth 0 they are nearly all."""
-    return [r["rate"] * r["bytes"] / 1e9 / r["memory"] for r in found.get("hadal", {}).values()
+def limits(found):
+    """(rate, rate at the memory's speed) of hadal's rounds, for the weights alone: at depth 0 they are
+    nearly all."""
+    return [(r["rate"], r["memory"] * 1e9 / r["bytes"]) for r in found.get("hadal", {}).values()
             if r.get("bytes") and r["memory"] and r["depth"] == 0]
 
 
@@ -57,7 +58,7 @@ def median_rate(found, program):
     return "%.1f" % statistics.median(x) if x else "-"
 
 
-def head(programs=("hadal", *PEERS)):
+def head(programs):
     peers = [p for p in PEERS if p in programs]
     titles = ["file", "threads", "test", "hadal tok/s"] + [p + " tok/s" for p in peers]
     titles += ["hadal / " + p for p in peers] + ["of the memory limit"]
@@ -70,7 +71,7 @@ def row_of(rows, key, peers):
     for p in peers:
         x = ratios(found, p)
         cells.append(spread(x) if x else "-")
-    x = [100 * s for s in shares(found)]
+    x = [100 * rate / limit for rate, limit in limits(found)]
     cells.append(spread(x, "%.0f%%") if x else "")
     return "| %s |" % " | ".join(cells)
 
@@ -135,9 +136,8 @@ def markdown(rows):
 def bars(found, y):
     """The bars of one test: each as long as its rate is beside the fastest, or the memory's limit."""
     rate = {p: statistics.median(r["rate"] for r in x.values()) for p, x in found.items()}
-    limit = [r["memory"] * 1e9 / r["bytes"] for r in found.get("hadal", {}).values()
-             if r.get("bytes") and r["memory"] and r["depth"] == 0]
-    most = max(list(rate.values()) + ([statistics.median(limit)] if limit else []))
+    limit = statistics.median([x for _, x in limits(found)] or [0])
+    most = max(*rate.values(), limit)
     out = []
     for program in COLORS:
         if program not in rate:
@@ -147,7 +147,7 @@ def bars(found, y):
         out.append('<text x="%.1f" y="%d">%.1f</text>' % (LEFT + w + 5, y + BAR - 2, rate[program]))
         y += BAR
     if limit:
-        x = LEFT + (WIDTH - LEFT - 70) * statistics.median(limit) / most
+        x = LEFT + (WIDTH - LEFT - 70) * limit / most
         out.append('<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#d6604d" stroke-width="2"/>'
                    % (x, x, y - BAR * len(rate) - 2, y + 1))
     return out, y + GAP
