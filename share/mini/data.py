@@ -4,8 +4,8 @@
 Owns the reading of guide.*.txt, offtopic.en.txt and phrases.*.txt, the making of
 questions (templates, synonyms, slips of the keyboard, courtesies) and of whole
 conversations with things to be remembered (facts.py).  The same seed gives the same
-conversations.  No question of eval/ ever comes out of here: `Maker` is given
-their normal forms and throws such a draw away.
+conversations.  No question of eval/ of more than three words comes out of here:
+`Maker` is given those and throws such a draw away.
 
     python data.py 5          print five conversations
 """
@@ -102,7 +102,6 @@ MEMORY = """I have $ {GB|gb|gigabytes|gigs|GB of RAM|GB of memory|gb ram|GB RAM|
 MEMORY_ZH = """我有 $ GB 内存 | 我的{电脑|机器|笔记本|服务器}有 $ {GB|G|gb|个G}{| 内存| 的内存} | $ {GB|G|gb}{| 内存}{能跑什么模型|用哪个模型|用什么模型好|可以运行什么|该选哪个|推荐什么模型|} | {内存|电脑内存|我的内存}是 $ {GB|G|gb} | {只有|大概|大约|一共} $ {GB|G}{| 内存}{|，用哪个模型|，能用什么模型} | {推荐|给我推荐|找}一个适合 $ {GB|G} {内存|}的模型 | 内存 $ {GB|G}{|，选哪个|，推荐一下} | $G内存{够吗|够不够|跑得动吗|怎么选} | {我这台|这台}{电脑|机器} $ {G|GB} 内存"""
 FAKE_COMMANDS = """serve chat start install update upgrade train config login logout init delete open talk ask ps stop cp push create download get models history sessions keys version embed finetune watch sync status info edit convert build server api web gui plugin theme backup restore clean dedupe replay stats tag rename fork diff tree undo frobnicate pause resume translate summarize describe image voice speak agent connect tune merge split shell exec repl eval prompt complete sleep remember forget find grep cat copy move remove fetch add drop kill reload reset setup self-update register whoami models-list reindex vacuum grade score benchmarking launch enable disable doctor2 cache""".split()
 FAKE_OPTIONS = """--fast --gpu --model-path --port --host --api-key --interactive --config --language --no-cache --cache --batch-size --max-len --beam --prompt --history --save --load --name --user --token --safe --force --recursive --yes --debug --log-level --rope --lora --mlock --numa --ngl --gpu-layers --typical --mirostat --presence-penalty --frequency-penalty --echo --template --persona --speed --turbo --cores --memory --retry --proxy --no-color --markdown --html --web --plugin --image --voice --translate --quant --download --update --silent --pretty --lang --tools --agent --best-of --logprobs --n-predict --keep --draft --flash-attn --offline --online --cpu-only --half --fp16 --gpus --vram --warm --cold --greedy --sample --chat --title --rename --delete --mirror --offload""".split()
-KEY_WORDS = "Enter|Return|Esc|Escape|PgUp|PgDn|Page Up|Page Down|Tab|Home|End|Insert|Delete"
 
 FILLERS = """ right now| on my laptop| for my work| again| quickly|, actually| somehow| by the way| today| here| then| exactly| on linux| please, I am new| from the terminal| easily| properly| for a friend| in my case| at all| on this computer| in general| myself| if possible| in short| step by step""".split("|")
 BEFORE = """please |hey, |hi, |hello! |ok, |so |excuse me, |quick question: |can you tell me |could you tell me |I have a question: |tell me, |sorry, |hadal, |hi mini, |question: |well, |hmm, |one question: |I wonder, |please tell me |do you know |hello, |good morning, |just curious: |may I ask, |yo, |listen, |help: |dear guide, |let me ask: """.split("|")
@@ -263,7 +262,7 @@ class Guide:
         elif kind == "a":
             topic.answers.append(rest)
         elif kind == "A":
-            topic.answers.append(g.tree(rest.replace("@@pull", "{@pull}")))
+            topic.answers.append(g.tree(rest))
         elif kind == "f":
             names, text = rest.split(": ", 1)
             for n in names.split():
@@ -354,7 +353,7 @@ class Maker:
             if word not in self.real and word not in self.real_commands:
                 break
         if kind == "u":
-            t = [q for q in self.guide.templates(COMMAND, word)]
+            t = self.guide.templates(COMMAND, word)
         else:
             t = self.guide.templates(OPTION, word)
         return self.guide.grammar.draw(r, self.guide.grammar.tree(r.choice(t)))
@@ -533,7 +532,7 @@ class Maker:
         return self.guide.topics[self.rng.choices(pool, [self.weight[n] for n in pool])[0]]
 
     def zh_turn(self, told):
-        r, x = self.rng, self.rng.random()
+        x = self.rng.random()
         if x < (0.06 if "name" in told else 0.12):
             self.label = "told"
             return self.facts.tell_zh(told)
@@ -639,7 +638,8 @@ class Maker:
         return turns, labels
 
 
-MEMORY_SHARE = 0.17          # of the conversations follow a plan of telling and recalling
+LABELS = ("told", "recalled", "asked")      # of answers about the user; those of all others are topics
+MEMORY_SHARE = 0.17          # of the English conversations follow a plan of telling and recalling
 CORE = set("""greet howareyou thanks praise ok bye who human notother can help whathadal commands keys key.quit key.stop key.enter
 key.newline pull.how pull.fit list search resume run pipe history.where offline export settings exit.all doctor unknown.command
 zh.greet zh.who zh.can zh.quit zh.pull zh.thanks zh.off zh.keys zh.commands""".split())

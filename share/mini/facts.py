@@ -145,7 +145,7 @@ FAVOURITE = {
 PETS = "dog cat rabbit hamster parrot horse turtle bird goldfish snake pony mouse kitten puppy".split()
 KIN = """brother sister wife husband friend boss son daughter neighbour mother father cousin uncle aunt teacher partner colleague
 girlfriend boyfriend project company team band boat car computer server laptop robot street school baby""".split()
-SECRET = {"word": None, "number": None, "code": None, "password": None, "code word": None, "secret word": None, "pin": None}
+SECRET = ["word", "number", "code", "password", "code word", "secret word", "pin"]
 
 
 def article(word):
@@ -217,45 +217,46 @@ class Facts:
         hi = r.choice(HELLO) if q != "$" and not q.startswith(("hadal", "let me", "allow", "may I", "good", "nice")) else ""
         return hi + q.replace("$", n), f"Hello, {n}!"
 
-    # ---- all other facts: (key, ways to tell, the statement, ways to ask)
+    # ---- all other facts
 
-    def fact(self, key=None):
+    def fact(self):
+        """-> (its key, what the user says, what is remembered)"""
         r = self.rng
-        kind = key or r.choices(["city", "job", "age", "favourite", "called", "secret"], [5, 4, 2, 6, 6, 2])[0]
+        kind = r.choices(["city", "job", "age", "favourite", "called", "secret"], [5, 4, 2, 6, 6, 2])[0]
         if kind == "city":
             v = r.choice(CITIES) if r.random() < 0.6 else self.made_up().capitalize()
-            return kind, v, self.pick([
+            return kind, self.pick([
                 f"I live in {v}", f"I live in {v}", f"{{I'm|I am|i am}} from {v}", f"I come from {v}", f"my {{home|home town|city}} is {v}",
                 f"I am {{living|staying|based}} in {v}", f"I moved to {v}", f"I was born in {v} and live there", f"greetings from {v}",
                 f"I am writing from {v}", f"{v} is where I live", f"{v} is my home", f"my house is in {v}", f"I reside in {v}"]), f"you live in {v}"
         if kind == "job":
             v = r.choice(JOBS)
             a = article(v)
-            return kind, v, self.pick([
+            return kind, self.pick([
                 f"I work as {a}", f"{{I'm|I am|im}} {a}", f"{{I'm|I am}} {a} by {{trade|profession}}", f"my {{job|profession}} is {v}",
                 f"by profession {{I am|I'm}} {a}", f"I earn my living as {a}", f"I have a job as {a}", f"they pay me as {a}"]), f"you work as {a}"
         if kind == "age":
             v = str(r.randint(7, 98))
-            return kind, v, self.pick([f"{{I'm|I am|im}} {v}{{| years old}}", f"my age is {v}", f"I turned {v} {{today|last week|this year}}",
+            return kind, self.pick([f"{{I'm|I am|im}} {v}{{| years old}}", f"my age is {v}", f"I turned {v} {{today|last week|this year}}",
                                        f"I just turned {v}", f"{v} is my age"]), f"you are {v} years old"
         if kind == "favourite":
             k = r.choice(list(FAVOURITE))
             v = r.choice(FAVOURITE[k])
             us = {"colour": "{colour|color}"}.get(k, k)
-            return "favourite " + k, v, self.pick([
+            return "favourite " + k, self.pick([
                 f"my {{favourite|favorite|favorite}} {us} is {v}", f"my {{favourite|favorite}} {us} is {v}",
                 f"the {us} I like best is {v}", f"{v} is my {{favourite|favorite}} {us}", f"my preferred {us} is {v}",
                 f"of all {us}s I like {v} best" if k not in ("city", "day") else f"the best {us} is {v}"]), f"your favourite {k} is {v}"
         if kind == "called":
             pet = r.random() < 0.5
             k, v = r.choice(PETS if pet else KIN), self.name()
-            return "called " + k, v, self.pick([
+            return "called " + k, self.pick([
                 f"my {k} is {{called|named}} {v}", f"my {k}'s name is {v}", f"the name of my {k} is {v}", f"my {k} {v} says hello",
                 f"I have {article(k)} {{called|named}} {v}", f"{v} is the name of my {k}", f"{v} is my {k}", f"I call my {k} {v}",
                 f"we {{called|named}} our {k} {v}", f"I have {article(k)}, {{its|the}} name is {v}"]), f"your {k} is called {v}"
-        k = r.choice(list(SECRET))
+        k = r.choice(SECRET)
         v = str(r.randint(2, 9999)) if k in ("number", "pin", "code") else self.made_up()
-        return "secret " + k, v, self.pick([
+        return "secret " + k, self.pick([
             f"{{please |}}remember {{the|this|my}} {k}: {v}", f"{{the|my}} {k} is {v}", f"{{the|my}} {k} is {v}, remember it",
             f"{{keep|note}} {{the|this}} {k}{{:|}} {v}", f"don't forget the {k} {v}", f"remember {v}, it is the {k}"]), f"the {k} is {v}"
 
@@ -301,7 +302,7 @@ class Facts:
             q, a = self.tell_name(told)
             more = " What would you like to know about hadal?" if a.startswith("Hello") else " I will remember that."
             return self.finish(q), a + more
-        key, _, q, fact = self.fact()
+        key, q, fact = self.fact()
         hi = r.choice(HELLO) if r.random() < 0.2 else ""
         if x < 0.72:
             name, a = self.tell_name(told)
@@ -311,7 +312,7 @@ class Facts:
             return self.finish(q), f"{a} Noted: {fact}."
         told[key] = fact
         if x < 0.8:
-            key2, _, q2, fact2 = self.fact()
+            key2, q2, fact2 = self.fact()
             if key2 != key:
                 told[key2] = fact2
                 return self.finish(hi + q + r.choice([" and ", ", ", ". ", ", and "]) + q2), f"Noted: {fact}, and {fact2}."
@@ -320,12 +321,11 @@ class Facts:
     def recall(self, told):
         """-> (question, answer): mostly what was told, sometimes what was not."""
         r = self.rng
-        known = [k for k in told]
-        if known and r.random() < 0.87:
-            key = "name" if "name" in told and r.random() < 0.5 else r.choice(known)
+        if told and r.random() < 0.87:
+            key = "name" if "name" in told and r.random() < 0.5 else r.choice(list(told))
         else:
             key = r.choice(["name", "name", "name", "city", "job", "age", "favourite " + r.choice(list(FAVOURITE)),
-                            "called " + r.choice(PETS + KIN), "secret " + r.choice(list(SECRET))])
+                            "called " + r.choice(PETS + KIN), "secret " + r.choice(SECRET)])
         return self.ask(key), self.remembered(key, told)
 
     def at_once(self):
@@ -335,7 +335,7 @@ class Facts:
             q, _ = self.tell_name(told)
             key = "name"
         else:
-            key, _, q, fact = self.fact()
+            key, q, fact = self.fact()
             told[key] = fact
         ask = self.ask(key)
         return self.finish(q).rstrip(".!") + self.rng.choice([". ", ", ", "! ", ". ", " - "]) + ask, self.remembered(key, told)
@@ -365,7 +365,7 @@ class Facts:
             q = r.choice("我叫$|我叫$|我是$|我的名字是$|我的名字叫$|叫我$吧|叫我$就好|请叫我$|大家叫我$|大家都叫我$|可以叫我$|你可以叫我$|我姓名是$|这里是$|在下$|"
                          "本人$|我名叫$|朋友们叫我$|同事都叫我$|记住我叫$|请记住，我的名字是$|认识一下，我是$|自我介绍一下，我叫$|和你说话的是$|$是我的名字|我就是$|人们叫我$|名字：$".split("|"))
             return hi + q.replace("$", n) + r.choice(["", "", "。", "！"]), f"你好，{n}！想了解 hadal 的什么？"
-        key, v, q, fact = self.fact_zh()
+        key, q, fact = self.fact_zh()
         told[key] = fact
         return q + r.choice(["", "", "。"]), f"记住了：{fact}。"
 
@@ -374,18 +374,18 @@ class Facts:
         kind = r.choice(["city", "colour", "job", "pet", "age"])
         if kind == "city":
             v = r.choice(ZH_CITIES)
-            return kind, v, r.choice(["我住在$", "我在$", "我来自$", "我家在$", "我是$人", "我现在住在$"]).replace("$", v), f"你住在{v}"
+            return kind, r.choice(["我住在$", "我在$", "我来自$", "我家在$", "我是$人", "我现在住在$"]).replace("$", v), f"你住在{v}"
         if kind == "colour":
             v = r.choice("红色 蓝色 绿色 黄色 黑色 白色 紫色 粉色 橙色 灰色".split())
-            return kind, v, r.choice(["我最喜欢的颜色是$", "我喜欢$", "我最爱$", "我最喜欢$"]).replace("$", v), f"你最喜欢的颜色是{v}"
+            return kind, r.choice(["我最喜欢的颜色是$", "我喜欢$", "我最爱$", "我最喜欢$"]).replace("$", v), f"你最喜欢的颜色是{v}"
         if kind == "job":
             v = r.choice("老师 医生 学生 程序员 工程师 律师 司机 护士 厨师 画家 作家 农民 会计 设计师".split())
-            return kind, v, r.choice(["我是$", "我的工作是$", "我的职业是$", "我当$", "我是一名$", "我是个$"]).replace("$", v), f"你是{v}"
+            return kind, r.choice(["我是$", "我的工作是$", "我的职业是$", "我当$", "我是一名$", "我是个$"]).replace("$", v), f"你是{v}"
         if kind == "age":
             v = str(r.randint(7, 98))
-            return kind, v, r.choice(["我$岁", "我今年$岁", "我今年$", "我刚满$岁"]).replace("$", v), f"你{v}岁"
+            return kind, r.choice(["我$岁", "我今年$岁", "我今年$", "我刚满$岁"]).replace("$", v), f"你{v}岁"
         v, p = self.name_zh(), r.choice("狗 猫 兔子 鸟 乌龟 妹妹 弟弟 哥哥 姐姐 儿子 女儿".split())
-        return "pet " + p, v, r.choice(["我的@叫$", "我家的@叫$", "我@名叫$", "我有@，叫$", "$是我的@"]).replace("$", v).replace("@", p), f"你的{p}叫{v}"
+        return "pet " + p, r.choice(["我的@叫$", "我家的@叫$", "我@名叫$", "我有@，叫$", "$是我的@"]).replace("$", v).replace("@", p), f"你的{p}叫{v}"
 
     def recall_zh(self, told):
         r = self.rng

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Measures a hadal-mini file: expert load, MTP acceptance, agreement of the file.
+"""Measures a hadal-mini file: expert load, MTP acceptance.
 
     python measure.py [-m ../hadal-mini.gguf] [--work DIR] [--count 160]
 
