@@ -78,14 +78,14 @@ class Batches:
     def __init__(self, maker, vocab, tokens, cut=0.0, pool=700, longest=1200):
         self.maker, self.vocab, self.tokens, self.pool, self.longest = maker, vocab, tokens, pool, longest
         self.cut, self.ready = cut, []
-        self.topics = {n: i for i, n in enumerate(list(maker.guide.topics) + ["told", "recalled", "asked"])}
+        self.topics = {n: i for i, n in enumerate([*maker.guide.topics, *data.LABELS])}
 
     def refill(self):
         items = []
         while len(items) < self.pool:
             turns, labels = self.maker.labelled()
             ids, said = self.vocab.chat(turns)
-            if labels[-1] not in ("told", "recalled", "asked") and self.maker.rng.random() < self.cut:
+            if labels[-1] not in data.LABELS and self.maker.rng.random() < self.cut:
                 # its beginning says whether the question was understood
                 last = len(ids) - 1 - ids[::-1].index(self.vocab.assistant)
                 end = last + 1 + self.maker.rng.randint(3, 10)
@@ -187,28 +187,26 @@ def main():
     matrices = [p for n, p in model.named_parameters() if p.dim() >= 2 and not n.endswith(ROUTER + EMBED)]
     others = [p for n, p in model.named_parameters() if p.dim() < 2 or n.endswith(ROUTER + EMBED) and n != "embed"]
     muon = Muon(matrices, args.muon)
-    judge = torch.nn.Parameter(torch.zeros(len(data.Guide().topics) + 3, shape.hidden))
+    batches = Batches(data.Maker(args.seed * 1000 + 3, data.banned_questions(), args.core), vocab, args.tokens, args.cut)
+    judge = torch.nn.Parameter(torch.zeros(len(batches.topics), shape.hidden))
     others.append(judge)
     # the embedding moves slowly: what prior.py knows of rare words must stay near the common ones
     adam = torch.optim.AdamW([{"params": others, "top": args.adam}, {"params": [model.embed], "top": args.embed}],
                              betas=(0.9, 0.95), weight_decay=0.0, fused=True)
-    banned = data.banned_questions()
-    batches = Batches(data.Maker(args.seed * 1000 + 3, banned, args.core), vocab, args.tokens, args.cut)
     curve, step = [], 0
     saved = work / "checkpoint.pt"
     if saved.exists():
         c = torch.load(saved, weights_only=False)
         model.load_state_dict(c["model"])
-        if "judge" in c:
-            adam.load_state_dict(c["adam"])
-            judge.data.copy_(c["judge"])
+        adam.load_state_dict(c["adam"])
+        judge.data.copy_(c["judge"])
         for b, x in zip(muon.buf, c["muon"]):
             b.copy_(x)
         batches.maker.rng.setstate(c["rng"])
-        batches.ready, curve, step = c["ready"] if "judge" in c else [], c["curve"], c["step"]
+        batches.ready, curve, step = c["ready"], c["curve"], c["step"]
         print("going on from step", step, flush=True)
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
-    t0, seen, draft_nll = time.time(), 0, 0.0
+    t0, seen, draft_nll = time.time(), 0, curve[-1][2] if curve else 0.0
     while step < args.steps:
         copying = step >= args.copies and step % 4 == 1
         ids, said, topic = batches.copies() if copying else batches.next()
@@ -236,7 +234,7 @@ def main():
             last = curve[-20:]
             n = len(last)
             print(f"step {step} nll {sum(c[1] for c in last) / n:.4f} draft {sum(c[2] for c in last) / n:.4f} "
-                  f"topic {sum(c[5] for c in last if len(c) > 5) / n:.3f} peak load {sum(c[3] for c in last) / n:.2f} rate {r:.2f} {seen / (time.time() - t0):.0f} tokens/s", flush=True)
+                  f"topic {sum(c[5] for c in last) / n:.3f} peak load {sum(c[3] for c in last) / n:.2f} rate {r:.2f} {seen / (time.time() - t0):.0f} tokens/s", flush=True)
         if step % args.save == 0 or step == args.steps:
             c = {"model": model.state_dict(), "adam": adam.state_dict(), "muon": muon.buf, "judge": judge.data, "rng": batches.maker.rng.getstate(),
                  "ready": batches.ready, "curve": curve, "step": step, "shape": shape.dict()}
