@@ -178,14 +178,14 @@ static void add_model(void *ctx, const char *name, const char *path)
 /* The file's name without folders, ".gguf" and "-00001-of-00002"; free(). */
 static char *short_name(const char *name)
 {
-    char *stem = mem_dup(path_base_name(name));
-    size_t len = strlen(stem);
+    const char *base = path_base_name(name);
+    size_t len = strlen(base);
 
-    if (text_ends_with_any_case(stem, ".gguf"))
-        stem[len -= strlen(".gguf")] = '\0';
-    if (len > HUB_SPLIT_SUFFIX && hub_is_first_part(stem))
-        stem[len - HUB_SPLIT_SUFFIX] = '\0';
-    return stem;
+    if (hub_is_part(base))
+        len -= HUB_SPLIT_SUFFIX + strlen(".gguf");
+    else if (text_ends_with_any_case(base, ".gguf"))
+        len -= strlen(".gguf");
+    return mem_dup_n(base, len);
 }
 
 static bool is_taken(char *const *stem, size_t n, size_t but)

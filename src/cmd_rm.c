@@ -30,7 +30,7 @@ static bool tell_freed(const struct options *opt, const struct hub_freed *freed,
     struct buf out;
     bool ok = true;
 
-    buf_init(&out, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
     human_bytes((size_t)freed->bytes, size);
     buf_addf(&out, "%s %zu file%s, %s\n", verb, freed->n_files,
              freed->n_files == 1 ? "" : "s", size);
@@ -107,7 +107,7 @@ static bool verify_file(const char *path, const char *blob, size_t *n_bad,
         verdict = strcmp(hex, blob) == 0 ? "right" : "damaged";
     if (strcmp(verdict, "damaged") == 0)
         ++*n_bad;
-    buf_init(&line, (size_t)-2);
+    buf_init(&line, BUF_UNLIMITED);
     buf_addf(&line, "%s  %s: %s\n", hex, path, verdict);
     ok = output_write_text(buf_text(&line), line.len, err);
     buf_release(&line);

@@ -101,18 +101,6 @@ bool hub_is_name(const char *name)
            (is_plain_path(h.file) && text_ends_with_any_case(h.file, ".gguf"));
 }
 
-bool hub_is_first_part(const char *stem)
-{
-    size_t len = strlen(stem);
-    const char *suffix;
-
-    if (len <= HUB_SPLIT_SUFFIX)
-        return false;
-    suffix = stem + len - HUB_SPLIT_SUFFIX;
-    return strncmp(suffix, "-00001-of-", 10) == 0 &&
-           strspn(suffix + 10, "0123456789") == 5;
-}
-
 bool hub_is_part(const char *name)
 {
     size_t len = strlen(name);

@@ -23,9 +23,6 @@ bool hub_is_plain(const char *text, size_t len);
 /* True for ORG/REPO, ORG/REPO:QUANT, ORG/REPO/FILE.gguf. */
 bool hub_is_name(const char *name);
 
-/* True when a file's stem ends in "-00001-of-NNNNN": the first part of a split set. */
-bool hub_is_first_part(const char *stem);
-
 /* True when a file's name ends in "-NNNNN-of-NNNNN.gguf": a part of a split set. */
 bool hub_is_part(const char *name);
 

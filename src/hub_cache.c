@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,6 +20,7 @@
 #include "src/base/buf.h"
 #include "src/base/mem.h"
 #include "src/base/path.h"
+#include "src/base/text.h"
 #include "src/hub.h"
 
 static const char repo_prefix[] = "models--";
@@ -76,34 +76,23 @@ static void add_all(struct hub_links *out, const char *folder)
     free(copy);
 }
 
-/* "x-00001-of-00003.gguf" and the others of its set. */
+/* All parts of the set of "x-00002-of-00003.gguf". */
 static void add_set(struct hub_links *out, const char *path)
 {
-    size_t len = strlen(path);
-    size_t stem = len - strlen(".gguf") - HUB_SPLIT_SUFFIX;
-    int n = (int)strtol(path + len - 10, NULL, 10);
+    const char *ending = path + strlen(path) - strlen(".gguf");
+    size_t stem = (size_t)(ending - path) - HUB_SPLIT_SUFFIX;
+    int n = (int)strtol(ending - 5, NULL, 10);
 
     for (int i = 1; i <= n; i++) {
         struct buf part;
         struct stat st;
 
-        buf_init(&part, (size_t)-2);
-        buf_addf(&part, "%.*s-%05d-of-%05d.gguf", (int)stem, path, i, n);
+        buf_init(&part, BUF_UNLIMITED);
+        buf_addf(&part, "%.*s-%05d-of-%05d%s", (int)stem, path, i, n, ending);
         if (lstat(buf_text(&part), &st) == 0)
             add_link(out, buf_text(&part));
         buf_release(&part);
     }
-}
-
-static bool is_first_part(const char *path)
-{
-    size_t len = strlen(path);
-    char *stem = len > 5 ? mem_dup_n(path, len - 5) : mem_dup("");
-    bool is =
-        strcmp(path + (len > 5 ? len - 5 : 0), ".gguf") == 0 && hub_is_first_part(stem);
-
-    free(stem);
-    return is;
 }
 
 bool hub_links_of(const char *path, struct hub_links *out, struct err *err)
@@ -119,8 +108,7 @@ bool hub_links_of(const char *path, struct hub_links *out, struct err *err)
         return false;
     repo = path + len + 1;
     if (strncmp(path, cache, len) == 0 && path[len] == '/' &&
-        strncmp(repo, repo_prefix, strlen(repo_prefix)) == 0 &&
-        strstr(path, "/../") == NULL)
+        text_starts_with(repo, repo_prefix) && strstr(path, "/../") == NULL)
         end = strchr(repo, '/');
     free(cache);
     if (end == NULL || strncmp(end, "/snapshots/", 11) != 0)
@@ -130,7 +118,7 @@ bool hub_links_of(const char *path, struct hub_links *out, struct err *err)
     out->repo_dir = mem_dup_n(path, (size_t)(end - path));
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         add_all(out, path);
-    else if (is_first_part(path))
+    else if (hub_is_part(path))
         add_set(out, path);
     else
         add_link(out, path);
@@ -156,7 +144,7 @@ static bool is_idle(const char *repo_dir, const char *blob)
     int fd;
     bool idle;
 
-    buf_init(&lock, (size_t)-2);
+    buf_init(&lock, BUF_UNLIMITED);
     buf_addf(&lock, "%.*s/.locks%s/%s.lock", (int)(slash - repo_dir), repo_dir, slash,
              blob);
     fd = open(buf_text(&lock), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -182,26 +170,20 @@ static bool remove_file(const char *path, bool dry, struct hub_freed *freed,
     return true;
 }
 
-static bool has_ending(const char *name, const char *ending)
-{
-    size_t len = strlen(name);
-    size_t n = strlen(ending);
-
-    return len > n && strcmp(name + len - n, ending) == 0;
-}
-
 /* A part or journal of ours, or a blob; what huggingface_hub has begun is its own. The
  * name of the blob is cut out of *name. */
 static bool is_ours(char *name, bool parts_too)
 {
     static const char *const endings[] = {".part", ".journal"};
 
+    if (name[0] == '.')
+        return false;
     for (size_t i = 0; i < 2; i++)
-        if (has_ending(name, endings[i])) {
+        if (text_ends_with(name, endings[i])) {
             name[strlen(name) - strlen(endings[i])] = '\0';
             return parts_too;
         }
-    return name[0] != '.' && strchr(name, '.') == NULL;
+    return strchr(name, '.') == NULL;
 }
 
 /* Removes blobs that no snapshot links to: all, or those of `only`. */
@@ -289,10 +271,11 @@ bool hub_collect(bool dry, struct hub_freed *freed, struct err *err)
     while (ok && dir != NULL && (entry = readdir(dir)) != NULL) {
         char *repo = path_join(cache, entry->d_name);
 
-        if (strncmp(entry->d_name, repo_prefix, strlen(repo_prefix)) == 0)
+        if (text_starts_with(entry->d_name, repo_prefix)) {
             ok = sweep_blobs(repo, NULL, dry, freed, err);
-        if (ok && !dry && strncmp(entry->d_name, repo_prefix, strlen(repo_prefix)) == 0)
-            remove_empty(repo);
+            if (ok && !dry)
+                remove_empty(repo);
+        }
         free(repo);
     }
     if (dir != NULL)

@@ -10,7 +10,6 @@
 #include <fts.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "src/base/buf.h"
@@ -19,6 +18,7 @@
 #include "src/base/json.h"
 #include "src/base/mem.h"
 #include "src/base/path.h"
+#include "src/base/text.h"
 
 enum { MANIFEST_MAX_BYTES = 1 << 20, FILES_MAX = 4096, DEPTH_MAX = 5 };
 
@@ -92,8 +92,8 @@ static void found_manifest(const char *root, const char *path, const char *relat
     if (name == NULL || name == relative)
         return;
     buf_init(&text, MANIFEST_MAX_BYTES);
-    buf_init(&out, (size_t)-2);
-    buf_init(&blob, (size_t)-2);
+    buf_init(&out, BUF_UNLIMITED);
+    buf_init(&blob, BUF_UNLIMITED);
     json = file_read_regular(path, ERR_IO, &text, NULL)
                ? json_parse(buf_text(&text), text.len, path, ERR_MODEL, NULL)
                : NULL;
@@ -133,11 +133,9 @@ void stores_each_of_ollama(hub_file_fn fn, void *ctx)
 static void found_file(const char *root, const char *path, const char *relative,
                        hub_file_fn fn, void *ctx)
 {
-    size_t len = strlen(relative);
-
     (void)root;
-    if (len > 5 && strcasecmp(relative + len - 5, ".gguf") == 0 &&
-        strchr(relative, '/') != NULL && !hub_is_side_file(relative))
+    if (text_ends_with_any_case(relative, ".gguf") && strchr(relative, '/') != NULL &&
+        !hub_is_side_file(relative))
         fn(ctx, relative, path);
 }
 

@@ -85,9 +85,8 @@ bool http_is_hopeless(const struct err *err)
 
 void http_answer_release(struct http_answer *a)
 {
-    char *const texts[] = {a->location,   a->etag,         a->linked_etag,
-                           a->commit,     a->link_next,    a->content_type,
-                           a->error_code, a->error_message};
+    char *const texts[] = {a->location,  a->etag,         a->linked_etag, a->commit,
+                           a->link_next, a->content_type, a->error_code};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);
@@ -224,8 +223,6 @@ static void read_text_header(struct http_answer *a, const char *name, const char
         set_text(&a->content_type, mem_dup(value));
     else if (strcasecmp(name, "x-error-code") == 0)
         set_text(&a->error_code, mem_dup(value));
-    else if (strcasecmp(name, "x-error-message") == 0)
-        set_text(&a->error_message, mem_dup(value));
 }
 
 static void read_header(struct http_answer *a, const char *name, const char *value)

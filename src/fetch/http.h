@@ -35,8 +35,8 @@ struct http_answer {
     int64_t retry_after_s;
     int64_t linked_size; /* X-Linked-Size */
     char *location, *etag, *linked_etag, *commit, *link_next, *content_type;
-    char *error_code, *error_message; /* the hub's X-Error-... */
-    bool encoded;                     /* Content-Encoding other than identity */
+    char *error_code; /* the hub's X-Error-Code */
+    bool encoded;     /* Content-Encoding other than identity */
 };
 
 /* Gets the bytes of a body as they come; false ends the call. */

@@ -276,10 +276,8 @@ static bool add_entry(struct hub_listing *out, const cJSON *item, struct err *er
 
     if (name == NULL)
         name = text_of(item, "path");
-    if (name == NULL || !hub_api_is_plain_path(name)) {
-        out->n_refused++;
+    if (name == NULL || !hub_api_is_plain_path(name))
         return true;
-    }
     if (out->n >= ENTRIES_MAX)
         return err_set(err, ERR_NET, "the repository has more than %d files",
                        (int)ENTRIES_MAX);
@@ -429,7 +427,6 @@ static void drop_entries(struct hub_listing *l)
     for (size_t i = 0; i < l->n; i++)
         free(l->entry[i].name);
     l->n = 0;
-    l->n_refused = 0;
 }
 
 static bool read_revision(const cJSON *json, struct hub_listing *out, struct err *err)

@@ -44,7 +44,6 @@ struct hub_listing {
     char *commit; /* owned */
     struct hub_entry *entry;
     size_t n, cap;
-    size_t n_refused; /* names that were left out */
 };
 void hub_listing_release(struct hub_listing *listing); /* accepts zeroed storage */
 

@@ -329,14 +329,6 @@ bool part_forget(struct part *p, size_t block, struct err *err)
     return note(p, block, no_check, err);
 }
 
-bool part_forget_all(struct part *p, struct err *err)
-{
-    for (size_t i = 0; i < p->n_blocks; i++)
-        if (!part_forget(p, i, err))
-            return false;
-    return true;
-}
-
 bool part_recheck(struct part *p, size_t *n_forgotten, struct err *err)
 {
     unsigned char *data = mem_alloc((size_t)p->block_bytes);

@@ -61,7 +61,6 @@ bool part_put(struct part *p, size_t block, const void *data, bool *is_new,
 bool part_get(const struct part *p, size_t block, void *data, struct err *err) MUST_USE;
 /* From now on the block is not here. */
 bool part_forget(struct part *p, size_t block, struct err *err) MUST_USE;
-bool part_forget_all(struct part *p, struct err *err) MUST_USE;
 /* Forgets the blocks whose bytes are not those of the journal; says how many. */
 bool part_recheck(struct part *p, size_t *n_forgotten, struct err *err) MUST_USE;
 

@@ -25,7 +25,8 @@ static const char *const preference[] = {
     "IQ3_M",  "Q2_K",   "IQ2_M",  "F16",    "BF16",   "F32",
 };
 
-bool pick_is_refused(const char *name)
+/* True for files that could run code when opened. They are never fetched. */
+static bool is_refused(const char *name)
 {
     static const char *const endings[] = {".bin", ".pt",     ".pth", ".ckpt",   ".pkl",
                                           ".py",  ".pickle", ".h5",  ".npy",    ".npz",
@@ -226,7 +227,7 @@ static bool pick_gguf(const struct hub_listing *l, const struct pick_wish *wish,
 static bool pick_named(const struct hub_listing *l, const struct pick_wish *wish,
                        struct pick *out, struct err *err)
 {
-    if (pick_is_refused(wish->file))
+    if (is_refused(wish->file))
         return err_set(err, ERR_MODEL,
                        "%s: refused: files of its kind can run code when opened; "
                        "hadal reads .gguf and .safetensors",
@@ -253,7 +254,7 @@ static bool pick_glob(const struct hub_listing *l, const struct pick_wish *wish,
         if (fnmatch(wish->include, name, 0) != 0 &&
             fnmatch(wish->include, path_base_name(name), 0) != 0)
             continue;
-        if (pick_is_refused(name))
+        if (is_refused(name))
             refused = name;
         else
             add_index(out, l, i);
@@ -315,7 +316,7 @@ static bool pick_folder(const struct hub_listing *l, const struct pick_wish *wis
 {
     if (!has_file(l, ".safetensors") || !has_file(l, "config.json")) {
         for (size_t i = 0; i < l->n; i++)
-            if (pick_is_refused(l->entry[i].name))
+            if (is_refused(l->entry[i].name))
                 return err_set(err, ERR_MODEL,
                                "%s: neither GGUF nor safetensors; '%s' is refused: "
                                "files of its kind can run code when opened",
@@ -323,7 +324,7 @@ static bool pick_folder(const struct hub_listing *l, const struct pick_wish *wis
         return err_set(err, ERR_MODEL, "%s: neither GGUF nor safetensors", wish->repo);
     }
     for (size_t i = 0; i < l->n; i++)
-        if (is_of_folder(l, l->entry[i].name) && !pick_is_refused(l->entry[i].name))
+        if (is_of_folder(l, l->entry[i].name) && !is_refused(l->entry[i].name))
             add_index(out, l, i);
     snprintf(out->why, sizeof(out->why), "the safetensors and what belongs to them");
     return true;
@@ -347,7 +348,6 @@ bool pick_files(const struct hub_listing *l, const struct pick_wish *wish,
         ok = any_gguf ? pick_gguf(l, wish, out, err) : no_such_quant(l, wish, err);
     else
         ok = pick_folder(l, wish, out, err);
-    out->fits = fits(wish, out->bytes);
     if (!ok)
         pick_release(out);
     return ok;

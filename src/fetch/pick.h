@@ -25,7 +25,6 @@ struct pick {
     size_t *index; /* into the listing, in its order; owned */
     size_t n;
     int64_t bytes; /* of all that say their size */
-    bool fits;     /* in memory */
     char why[256]; /* one line */
 };
 
@@ -33,10 +32,6 @@ struct pick {
 bool pick_files(const struct hub_listing *listing, const struct pick_wish *wish,
                 struct pick *out, struct err *err) MUST_USE;
 void pick_release(struct pick *pick);
-
-/* True for files that could run code when opened: .bin, .pt, .pth, .ckpt, .pkl, .py ...
- * They are never fetched. */
-bool pick_is_refused(const char *name);
 
 /* What a model of so many bytes takes in memory, with room for its cache. */
 uint64_t pick_memory_need(int64_t bytes);

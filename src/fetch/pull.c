@@ -178,17 +178,18 @@ static int64_t begun_bytes(const struct store *s, const char *blob)
 static void plan_file(struct pull *p, const char *name, int64_t size, const char *blob)
 {
     struct pull_file *f = &p->plan.file[p->plan.n++];
+    int64_t begun = 0;
 
     f->name = mem_dup(name);
     f->size = size;
     f->is_here = blob[0] != '\0' && store_has_blob(&p->store, blob, size);
     if (blob[0] != '\0' && !f->is_here)
-        f->begun = begun_bytes(&p->store, blob);
+        begun = begun_bytes(&p->store, blob);
     if (size < 0)
         return;
     p->plan.bytes += size;
     if (!f->is_here)
-        p->plan.fetch_bytes += size - (f->begun < size ? f->begun : size);
+        p->plan.fetch_bytes += size - (begun < size ? begun : size);
 }
 
 static bool check_room(const struct pull_plan *plan, struct err *err)
@@ -241,14 +242,10 @@ static void find_share(struct pull *p)
 
 static bool tell_plan(struct pull *p, struct err *err)
 {
-    struct meminfo memory;
-
-    meminfo_read(&memory);
     p->plan.cache = p->cache;
     p->plan.free_bytes = store_free_bytes(&p->store);
     p->plan.fits_disk = p->plan.fetch_bytes == 0 || p->plan.free_bytes < 0 ||
                         p->plan.fetch_bytes + DISK_RESERVE_BYTES <= p->plan.free_bytes;
-    p->plan.memory_free = memory.available_bytes;
     p->plan.memory_need = pick_memory_need(p->plan.bytes);
     find_share(p);
     return p->watcher->plan(p->watcher->ctx, &p->plan, err) &&
@@ -401,16 +398,14 @@ static bool pull_entry(struct pull *p, const struct hub_entry *e, struct err *er
 
 static bool plan_repo(struct pull *p, const char *folder, struct err *err)
 {
-    struct meminfo memory;
-    struct pick_wish wish = {
+    const struct pick_wish wish = {
         .repo = p->repo,
         .quant = p->quant,
         .file = p->file,
         .include = p->opt->include,
+        .memory_bytes = p->plan.memory_free,
     };
 
-    meminfo_read(&memory);
-    wish.memory_bytes = memory.available_bytes;
     if (!hub_api_list(&p->api, p->repo, p->revision, &p->listing, err) ||
         !pick_files(&p->listing, &wish, &p->pick, err) ||
         !store_open(&p->store, p->cache, folder, err))
@@ -465,9 +460,8 @@ static bool split_address(const char *url, char **folder, char **name, struct er
     size_t len = slash == NULL ? 0 : strlen(slash + 1);
     size_t host_len;
     struct buf out;
-    bool ok = host != NULL && slash > host + 3 && len > 5 &&
-              strcasecmp(slash + 1 + len - 5, ".gguf") == 0 &&
-              hub_is_plain(slash + 1, len);
+    bool ok = host != NULL && slash > host + 3 &&
+              text_ends_with_any_case(slash, ".gguf") && hub_is_plain(slash + 1, len);
 
     if (ok) {
         host += 3;
@@ -667,11 +661,14 @@ bool pull_run(const struct pull_options *opt, const struct pull_watcher *watcher
         .ctx = opt->ctx,
     };
     struct pull p = {.opt = opt, .watcher = watcher};
+    struct meminfo memory;
     bool ok;
 
     *path = NULL;
     if (is_offline())
         return pull_offline(opt, path, err);
+    meminfo_read(&memory);
+    p.plan.memory_free = memory.available_bytes;
     p.cache = path_hub_cache(err);
     p.http = p.cache == NULL ? NULL : http_open(&settings, err);
     ok = p.http != NULL && hub_api_open(&p.api, p.http, agent, opt->allow_http, err) &&

@@ -18,9 +18,8 @@
 
 struct pull_file {
     char *name;
-    int64_t size;  /* -1: not said */
-    bool is_here;  /* already in the cache */
-    int64_t begun; /* bytes of a part that is there */
+    int64_t size; /* -1: not said */
+    bool is_here; /* already in the cache */
 };
 
 /* What will be done. */
