@@ -80,11 +80,12 @@ static void add_files(struct json_writer *w, const struct pull_plan *plan)
 /* What decoding can reach when memory is what it waits for; 0: not known. */
 static double tokens_per_s(const struct telling *t, const struct pull_plan *plan)
 {
+    enum { MEASURED_BYTES = 256 << 20, TRIES = 4 };
     int threads = t->opt->threads > 0 ? t->opt->threads : machine_cores();
 
-    return plan->bytes > 0
-               ? memspeed_measure(threads) / ((double)plan->bytes * plan->read_share)
-               : 0;
+    return plan->bytes > 0 ? memspeed_measure(threads, MEASURED_BYTES, TRIES) /
+                                 ((double)plan->bytes * plan->read_share)
+                           : 0;
 }
 
 /* Weights in a form that only other programs run. */

@@ -5,8 +5,10 @@
 #ifndef HADAL_MEMSPEED_H
 #define HADAL_MEMSPEED_H
 
-/* Bytes a second with this many threads, measured in a fraction of a second; 0 where it
- * cannot be measured. */
-double memspeed_measure(int n_threads);
+#include <stddef.h>
+
+/* Bytes a second of n_threads that read n_bytes together (far more than caches hold):
+ * the best of some tries. 0 where it cannot be measured. */
+double memspeed_measure(int n_threads, size_t n_bytes, int tries);
 
 #endif
