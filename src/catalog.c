@@ -64,19 +64,30 @@ static bool is_path_like(const char *name)
            (text_ends_with_any_case(name, ".gguf") && !hub_is_name(name));
 }
 
-static bool find_alias(const char *name, struct catalog_model *model)
+static bool find_listed(const struct catalog_list *list, const char *name,
+                        struct catalog_model *model)
 {
-    struct catalog_list list;
-    bool found = false;
-
-    catalog_list_all(&list);
-    for (size_t i = 0; i < list.n && !found; i++)
-        if (strcasecmp(list.model[i].name, name) == 0) {
-            model->name = mem_dup(list.model[i].name);
-            model->path = mem_dup(list.model[i].path);
-            found = true;
+    for (size_t i = 0; i < list->n; i++)
+        if (strcasecmp(list->model[i].name, name) == 0) {
+            model->name = mem_dup(list->model[i].name);
+            model->path = mem_dup(list->model[i].path);
+            return true;
         }
-    catalog_list_release(&list);
+    return false;
+}
+
+/* list NULL: made for this one question. */
+static bool find_alias(const struct catalog_list *list, const char *name,
+                       struct catalog_model *model)
+{
+    struct catalog_list own;
+    bool found;
+
+    if (list != NULL)
+        return find_listed(list, name, model);
+    catalog_list_all(&own);
+    found = find_listed(&own, name, model);
+    catalog_list_release(&own);
     return found;
 }
 
@@ -89,7 +100,8 @@ static bool find_embedded(struct catalog_model *model, struct err *err)
     return true;
 }
 
-bool catalog_find(const char *name, struct catalog_model *model, struct err *err)
+bool catalog_find_in(const struct catalog_list *list, const char *name,
+                     struct catalog_model *model, struct err *err)
 {
     memset(model, 0, sizeof(*model));
     if (name[0] == '\0')
@@ -111,14 +123,19 @@ bool catalog_find(const char *name, struct catalog_model *model, struct err *err
     if (hub_is_name(name)) {
         model->path = hub_find(name, err);
         if (model->path == NULL)
-            return find_alias(name, model); /* of another program's store */
+            return find_alias(list, name, model); /* of another program's store */
         model->name = mem_dup(name);
         return true;
     }
-    if (find_alias(name, model))
+    if (find_alias(list, name, model))
         return true;
     return err_set(err, ERR_MODEL,
                    "%s: no such model; 'hadal list' shows those that are here", name);
+}
+
+bool catalog_find(const char *name, struct catalog_model *model, struct err *err)
+{
+    return catalog_find_in(NULL, name, model, err);
 }
 
 /* The model of the newest message, or NULL. A history that cannot be read has none. */

@@ -52,4 +52,8 @@ void catalog_list_all(struct catalog_list *list);
 void catalog_list_folders(struct catalog_list *list);
 void catalog_list_release(struct catalog_list *list);
 
+/* catalog_find for who has the list: the stores are not walked again for an alias. */
+bool catalog_find_in(const struct catalog_list *list, const char *name,
+                     struct catalog_model *model, struct err *err) MUST_USE;
+
 #endif

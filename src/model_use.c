@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "src/base/mem.h"
@@ -39,12 +38,7 @@ static void note_name(const struct catalog_list *list, struct model_use *use,
 {
     struct catalog_model model;
 
-    for (size_t i = 0; i < list->n; i++)
-        if (strcasecmp(list->model[i].name, name) == 0) {
-            note_path(list, use, list->model[i].path, ms);
-            return;
-        }
-    if (catalog_find(name, &model, NULL))
+    if (catalog_find_in(list, name, &model, NULL))
         note_path(list, use, model.path, ms);
     catalog_model_release(&model);
 }
