@@ -50,6 +50,19 @@ void digest_release(struct digest *d)
     memset(d, 0, sizeof(*d));
 }
 
+bool digest_sha256(const void *data, size_t len, unsigned char out[DIGEST_SHA256_BYTES],
+                   struct err *err)
+{
+    struct digest d = {0};
+
+    if (!digest_begin(&d, DIGEST_SHA256, 0, err))
+        return false;
+    digest_add(&d, data, len);
+    digest_end(&d, out);
+    digest_release(&d);
+    return true;
+}
+
 bool digest_check(const void *data, size_t len, unsigned char out[DIGEST_CHECK_BYTES],
                   struct err *err)
 {

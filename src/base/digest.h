@@ -31,6 +31,10 @@ void digest_add(struct digest *d, const void *data, size_t len);
 size_t digest_end(struct digest *d, unsigned char out[DIGEST_MAX_BYTES]);
 void digest_release(struct digest *d); /* accepts zeroed storage */
 
+/* The SHA-256 of bytes that are all in memory. */
+bool digest_sha256(const void *data, size_t len, unsigned char out[DIGEST_SHA256_BYTES],
+                   struct err *err) MUST_USE;
+
 /* A check of bytes against accidents alone, several times as fast as a digest: Poly1305
  * with a key that is no secret. */
 enum { DIGEST_CHECK_BYTES = 16 };

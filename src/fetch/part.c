@@ -124,19 +124,6 @@ static bool write_failed(const struct part *p, struct err *err)
 
 /* ---- the journal ---- */
 
-static bool sha256_of(const void *data, size_t len,
-                      unsigned char out[DIGEST_SHA256_BYTES], struct err *err)
-{
-    struct digest d = {0};
-
-    if (!digest_begin(&d, DIGEST_SHA256, 0, err))
-        return false;
-    digest_add(&d, data, len);
-    digest_end(&d, out);
-    digest_release(&d);
-    return true;
-}
-
 static bool make_head(const struct part *p, const char *identity,
                       unsigned char head[HEAD_BYTES], struct err *err)
 {
@@ -146,7 +133,7 @@ static bool make_head(const struct part *p, const char *identity,
     put_number(head + AT_BLOCK, (uint64_t)p->block_bytes, 4);
     put_number(head + AT_SIZE, (uint64_t)p->size, 8);
     memcpy(head + AT_IDENTITY, identity, strnlen(identity, PART_IDENTITY_CAP));
-    return sha256_of(head, AT_CHECK, head + AT_CHECK, err);
+    return digest_sha256(head, AT_CHECK, head + AT_CHECK, err);
 }
 
 static void count_done(struct part *p)

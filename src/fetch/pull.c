@@ -481,20 +481,6 @@ static bool split_address(const char *url, char **folder, char **name, struct er
     return ok;
 }
 
-static bool sha256_hex(const void *data, size_t len, char hex[DIGEST_HEX_CAP],
-                       struct err *err)
-{
-    unsigned char bytes[DIGEST_MAX_BYTES];
-    struct digest d = {0};
-
-    if (!digest_begin(&d, DIGEST_SHA256, 0, err))
-        return false;
-    digest_add(&d, data, len);
-    digest_hex(bytes, digest_end(&d, bytes), hex);
-    digest_release(&d);
-    return true;
-}
-
 /* The name of a blob whose bytes nobody vouches for: their own digest. */
 static bool name_part(const struct part *part, char hex[DIGEST_HEX_CAP],
                       struct err *err)
@@ -574,12 +560,15 @@ static bool plan_address(struct pull *p, const char *name, const char *part_name
 static bool pull_named_address(struct pull *p, const char *folder, const char *name,
                                char **path, struct err *err)
 {
+    unsigned char of_url[DIGEST_SHA256_BYTES];
     char part_name[DIGEST_HEX_CAP];
     char hex[DIGEST_HEX_CAP];
 
     if (!store_open(&p->store, p->cache, folder, err) ||
-        !sha256_hex(p->url, strlen(p->url), part_name, err) ||
-        !plan_address(p, name, part_name, err))
+        !digest_sha256(p->url, strlen(p->url), of_url, err))
+        return false;
+    digest_hex(of_url, sizeof(of_url), part_name);
+    if (!plan_address(p, name, part_name, err))
         return false;
     if (p->opt->dry_run)
         return true;
