@@ -16,19 +16,12 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests", "hub"))
-from hadal_cli import HADAL, Home, check, equal, finish, main, skip  # noqa: E402
-from hub import Hub  # noqa: E402
+from hadal_cli import HADAL, Home, check, equal, finish, main, skip
+from pulling import MIB, SEED, TORTURE, at_once, bytes_of, pull_until_done
+from hub import Hub  # pulling says where
 
-TORTURE = os.environ.get("HADAL_TORTURE") == "1"
 FOLDER = tempfile.mkdtemp(prefix="hadal-hub-")
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-SEED = int(os.environ.get("HADAL_SEED", "1"))
-MIB = 1 << 20
-
-
-def bytes_of(n, seed=0):
-    return random.Random(f"{SEED} {seed} {n}").randbytes(n)
 
 
 class Started:
@@ -265,6 +258,8 @@ def test_rm_verify_gc(h):
         equal(len(parts(h)), 4)
         r = h.works("verify", "org/repo/m.Q8_0.gguf")
         check(r.text.endswith(": right\n"), r.text)
+        r = h.works("verify", "org/repo/s-00002-of-00002.gguf")
+        equal(r.text.count(": right\n"), 2, "any part means its set")
         h.works("rm", "org/repo/m.Q8_0.gguf")
         equal(len(parts(h)), 4, "same.gguf shares the bytes")
         h.works("rm", "org/repo/same.gguf")
@@ -305,31 +300,20 @@ def once(name, kind="cdn", times=1):
     return lambda r: name if r.kind == kind and r.n < times else None
 
 
-def at_once(jobs):
-    """Runs (function, argument), some at a time, each with a hub and home of its own."""
-    errors = []
-    left = list(jobs)
-
-    def work():
-        while left and not errors:
-            function, argument = left.pop()
-            home = Home()
-            hub = Hub(FOLDER)
-            home.env.update(hub.env())
-            try:
-                function(home, hub, argument)
-            except Exception as e:  # noqa: BLE001
-                errors.append(AssertionError(f"{argument}: {e}"))
-            finally:
-                hub.close()
-                home.close()
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    if errors:
-        raise errors[0]
+def each_alone(function, arguments):
+    """function(home, hub, argument), some at a time, each with hub and home of its own."""
+    def work(argument):
+        home = Home()
+        hub = Hub(FOLDER)
+        home.env.update(hub.env())
+        try:
+            function(home, hub, argument)
+        except Exception as e:
+            raise AssertionError(f"{argument}: {e}") from e
+        finally:
+            hub.close()
+            home.close()
+    at_once(8, work, arguments)
 
 
 def test_passing_faults(h):
@@ -347,9 +331,9 @@ def test_passing_faults(h):
         pulled(home, "org/repo", "m.gguf", data)
 
     with Started(h):
-        at_once([(one, (fault, kind)) for fault in anywhere
-                 for kind in ("cdn", "resolve", "api")] +
-                [(one, (fault, "cdn")) for fault in of_cdn])
+        each_alone(one, [(fault, kind) for fault in anywhere
+                         for kind in ("cdn", "resolve", "api")] +
+                   [(fault, "cdn") for fault in of_cdn])
 
 
 def test_lasting_faults(h):
@@ -371,7 +355,7 @@ def test_lasting_faults(h):
         check(hub.sent < len(data), f"{hub.sent} bytes again")
 
     with Started(h):
-        at_once([(one, fault) for fault in lasting])
+        each_alone(one, lasting)
 
 
 def test_api_faults(h):
@@ -381,10 +365,10 @@ def test_api_faults(h):
         home.fails(4, "pull", "org/repo")
 
     with Started(h):
-        at_once([(one, fault) for fault in (
+        each_alone(one, (
             "html", "bomb", "endless", "body=" + "[" * 20000, "body={}", "big-header",
             "many-headers", "body={\"sha\":\"../x\",\"siblings\":[]}",
-            "retry-after=1000000000")])
+            "retry-after=1000000000"))
 
 
 def test_hostile_listing(h):
@@ -742,70 +726,43 @@ def random_fault(rng, corrupt):
     return fault
 
 
-def one_transfer(h, i, corrupt, figures):
+def one_transfer(i, corrupt):
+    """(size, bytes sent, pulls that ended early)"""
     rng = random.Random(f"{SEED} {i}")
     data = bytes_of(rng.randint(1, 8) * MIB + rng.randint(0, 70000), i)
-    env = dict(h.env, HOME=os.path.join(h.path, f"home{i}"), HF_HUB_DOWNLOAD_TIMEOUT="2")
-    os.makedirs(env["HOME"])
+    home = Home()
     hub = Hub(FOLDER)
     hub.add("org/repo", {"m.gguf": data})
     hub.fault = random_fault(rng, corrupt)
-    env.update(hub.env())
-    failed = 0
-    for _ in range(20):
-        p = subprocess.run([HADAL, "pull", "-q", "org/repo"], env=env, capture_output=True,
-                           timeout=240, stdin=subprocess.DEVNULL)
-        if p.returncode == 0:
-            break
-        check(p.returncode == 4 and p.stderr.count(b"\n") == 1, (i, p.returncode, p.stderr))
-        failed += 1
-    check(p.returncode == 0, f"transfer {i}: {p.stderr}")
-    blobs = os.path.join(env["HOME"], ".cache/huggingface/hub/models--org--repo/blobs")
-    equal(os.listdir(blobs), [hub.repos["org/repo"].files["m.gguf"].sha256], f"transfer {i}")
-    with open(os.path.join(blobs, os.listdir(blobs)[0]), "rb") as f:
-        check(f.read() == data, f"transfer {i}: other bytes")
-    figures.append((corrupt, len(data), hub.sent, failed))
-    hub.close()
-    shutil.rmtree(env["HOME"])
+    home.env.update(hub.env(), HF_HUB_DOWNLOAD_TIMEOUT="2")
+    try:
+        failed = pull_until_done(home, "org/repo", data)
+        equal(parts(home), [hub.repos["org/repo"].files["m.gguf"].sha256])
+        return len(data), hub.sent, failed
+    except Exception as e:
+        raise AssertionError(f"transfer {i}: {e}") from e
+    finally:
+        hub.close()
+        home.close()
 
 
-def run_transfers(h, n, corrupt):
-    """n transfers with faults, some at a time; the figures of each."""
-    figures, errors = [], []
-    left = list(range(n))
-    lock = threading.Lock()
-
-    def work():
-        while not errors:
-            with lock:
-                if not left:
-                    return
-                i = left.pop()
-            try:
-                one_transfer(h, i + (1000000 if corrupt else 0), corrupt, figures)
-            except Exception as e:  # noqa: BLE001
-                errors.append(e)
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    if errors:
-        raise errors[0]
-    size = sum(f[1] for f in figures)
-    sent = sum(f[2] for f in figures)
+def run_transfers(n, corrupt):
+    """n transfers with faults, some at a time."""
+    first = 1000000 if corrupt else 0
+    figures = at_once(4, lambda i: one_transfer(i, corrupt), range(first, first + n))
+    size = sum(f[0] for f in figures)
+    sent = sum(f[1] for f in figures)
     print(f"{n} transfers with {'corrupt bytes' if corrupt else 'faults'}: all right, "
-          f"{sum(f[3] for f in figures)} ended early first; surplus "
+          f"{sum(f[2] for f in figures)} ended early first; surplus "
           f"{100 * (sent - size) / size:.2f}%")
-    return (sent - size) / size
 
 
 def test_faults(h):
     """Many transfers, each with its own mixture of faults."""
     with Started(h):
         pass
-    run_transfers(h, 400 if TORTURE else 40, False)
-    run_transfers(h, 20 if TORTURE else 6, True)
+    run_transfers(400 if TORTURE else 40, False)
+    run_transfers(20 if TORTURE else 6, True)
 
 
 main()

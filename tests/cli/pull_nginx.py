@@ -9,26 +9,18 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests", "hub"))
-import nginx  # noqa: E402
-from hadal_cli import HADAL, Home, check, equal, finish, fixture, main, skip  # noqa: E402
-from hub import Hub  # noqa: E402
-from wire import Wire  # noqa: E402
+from hadal_cli import HADAL, Home, check, equal, finish, fixture, main, skip
+from pulling import MIB, SEED, TORTURE, bytes_of, pull_until_done
+import nginx  # pulling says where
+from hub import Hub
+from wire import Wire
 
-TORTURE = os.environ.get("HADAL_TORTURE") == "1"
-SEED = int(os.environ.get("HADAL_SEED", "1"))
-MIB = 1 << 20
 CA = tempfile.mkdtemp(prefix="hadal-ca-")
 BOTH = (True, False)  # HTTP/2, HTTP/1.1
-
-
-def bytes_of(n, seed=0):
-    return random.Random(f"{SEED} {seed} {n}").randbytes(n)
 
 
 @contextlib.contextmanager
@@ -361,7 +353,7 @@ class Worker:
                 wire.fault = lambda c: ("slow", 0.01)
             elif kind in ("cut", "stall", "flip"):
                 wire.fault = lambda c: (kind, places[c - n]) if c - n < n_faults else None
-            failed = self.pull(home, f"org/r{at}", data)
+            failed = pull_until_done(home, f"org/r{at}", data)
             sent, wire.fault = wire.sent, None
         return kind + " at the origin" * at_origin, len(data), sent, failed
 
@@ -375,25 +367,9 @@ class Worker:
             of = {rng.randrange(8): "flip"}
         origin.fault = lambda r: of.get(r.n) if r.kind == "cdn" else None
         home.env.update(origin.env())
-        failed = self.pull(home, "org/repo", data)
+        failed = pull_until_done(home, "org/repo", data)
         origin.close()
         return origin.sent, failed
-
-    def pull(self, home, name, data):
-        """Pulls until it is done; how often it ended early."""
-        for failed in range(20):
-            r = home.run("pull", "-q", name)
-            if r.code == 0:
-                break
-            check(r.code == 4 and len(r.lines) == 1, r)
-        equal(r.code, 0, r)
-        folder = os.path.join(home.path, ".cache/huggingface/hub",
-                              "models--" + name.replace("/", "--"), "blobs")
-        names = os.listdir(folder)
-        equal(len(names), 1, str(names))
-        with open(os.path.join(folder, names[0]), "rb") as f:
-            check(f.read() == data, "other bytes")
-        return failed
 
 
 def run_worker(files, left, lock, rows, errors):

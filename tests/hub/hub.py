@@ -137,11 +137,10 @@ class Hub:
         self.repos[name] = Repo(name, files, commit, gated)
         return self.repos[name]
 
-    def env(self, **more):
+    def env(self):
         env = {"HF_ENDPOINT": self.url, "no_proxy": "*"}
         if self.tls:
             env["CURL_CA_BUNDLE"] = os.path.join(self.folder, "ca.pem")
-        env.update(more)
         return env
 
     def count(self, kind):
@@ -169,12 +168,12 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         super().setup()
 
     def do_GET(self):
-        self.answer(True)
+        self.answer()
 
     def do_HEAD(self):
-        self.answer(False)
+        self.answer()
 
-    def answer(self, body):
+    def answer(self):
         hub = self.hub
         with hub.lock:
             hub.log.append((self.server_kind, self.command, self.path,
@@ -182,11 +181,11 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         try:
             if self.server_kind == "cdn":
-                self.cdn(path, body)
+                self.cdn(path)
             elif path.startswith("/api/models/"):
                 self.api(path[len("/api/models/"):])
             else:
-                self.resolve(path[1:], body)
+                self.resolve(path[1:])
         except Gone:
             self.close_connection = True
         except (ConnectionError, ssl.SSLError, TimeoutError):
@@ -194,7 +193,7 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
 
     # ---- answers ----
 
-    def send(self, status, data=b"", kind="application/json", headers=(), body=True):
+    def send(self, status, data=b"", kind="application/json", headers=()):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         names = {k.lower() for k, _ in headers}
@@ -203,7 +202,7 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         for k, v in headers:
             self.send_header(k, v)
         self.end_headers()
-        if body and self.command != "HEAD":
+        if self.command != "HEAD":
             self.wfile.write(data)
 
     def passing_fault(self, name):
@@ -310,7 +309,7 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
                                 f'?recursive=true&cursor={start + page}>; rel="next"')]
         self.send(200, json.dumps(rows).encode(), headers=headers)
 
-    def resolve(self, path, body):
+    def resolve(self, path):
         hub = self.hub
         parts = path.split("/")
         repo = hub.repos.get("/".join(parts[:2]))
@@ -340,7 +339,7 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
 
     # ---- the CDN ----
 
-    def cdn(self, path, body):
+    def cdn(self, path):
         hub = self.hub
         parts = path[1:].split("/")
         repo = hub.repos.get("/".join(parts[:2]))

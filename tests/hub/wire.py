@@ -6,7 +6,7 @@
 It knows nothing of TLS or HTTP: a byte that it flips is found by TLS, a connection that it
 cuts ends without close_notify. Bytes to the client are counted in wire.sent; buffers are
 small, so that little is on the way. Kinds: cut, reset, stall, flip (after so many bytes to
-the client), slow (seconds of a pause after 64 KiB), hole (nothing is ever answered).
+the client), slow (seconds of a pause after 64 KiB).
 """
 import socket
 import struct
@@ -50,10 +50,6 @@ class Wire:
     def carry(self, client, fault):
         kind, at = fault or (None, 0)
         with client:
-            if kind == "hole":
-                client.recv(PIECE)
-                time.sleep(at)
-                return
             client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
             with socket.socket() as server:
                 server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
