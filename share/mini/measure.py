@@ -93,8 +93,9 @@ def draw(work, load_of, out):
     import matplotlib.pyplot as plt
     if work:
         c = json.loads((Path(work) / "curve.json").read_text())
-        mean = lambda k: np.convolve([x[k] for x in c], np.ones(25) / 25, "valid")
-        seen = np.cumsum([x[4] for x in c])[24:] / 1e6
+        over = min(25, len(c))
+        mean = lambda k: np.convolve([x[k] for x in c], np.ones(over) / over, "valid")
+        seen = np.cumsum([x[4] for x in c])[over - 1:] / 1e6
         plt.figure(figsize=(7, 4))
         plt.semilogy(seen, mean(1), label="next token")
         plt.semilogy(seen, mean(2), label="MTP, the token after")

@@ -24,7 +24,7 @@ import prior
 import tokenizer
 from model import Mini, Shape
 
-ROUTER, EMBED = ("router",), ("embed", "head")
+BY_ADAM = ("router", "embed", "head")          # matrices that Muon does not move
 
 
 class Muon:
@@ -184,8 +184,8 @@ def main():
         model.embed.data.copy_(torch.from_numpy(start))
     for name, p in model.named_parameters():
         p.halves = name.endswith("gate_up")
-    matrices = [p for n, p in model.named_parameters() if p.dim() >= 2 and not n.endswith(ROUTER + EMBED)]
-    others = [p for n, p in model.named_parameters() if p.dim() < 2 or n.endswith(ROUTER + EMBED) and n != "embed"]
+    matrices = [p for n, p in model.named_parameters() if p.dim() >= 2 and not n.endswith(BY_ADAM)]
+    others = [p for n, p in model.named_parameters() if p.dim() < 2 or n.endswith(("router", "head"))]
     muon = Muon(matrices, args.muon)
     batches = Batches(data.Maker(args.seed * 1000 + 3, data.banned_questions(), args.core), vocab, args.tokens, args.cut)
     judge = torch.nn.Parameter(torch.zeros(len(batches.topics), shape.hidden))
