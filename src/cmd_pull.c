@@ -83,9 +83,11 @@ static double tokens_per_s(const struct telling *t, const struct pull_plan *plan
     enum { MEASURED_BYTES = 256 << 20, TRIES = 4 };
     int threads = t->opt->threads > 0 ? t->opt->threads : machine_cores();
 
-    return plan->bytes > 0 ? memspeed_measure(threads, MEASURED_BYTES, TRIES) /
-                                 ((double)plan->bytes * plan->read_share)
-                           : 0;
+    /* A download needs little memory: it is not to die of this estimate. */
+    if (plan->bytes <= 0 || plan->memory_free < 2 * (uint64_t)MEASURED_BYTES)
+        return 0;
+    return memspeed_measure(threads, MEASURED_BYTES, TRIES) /
+           ((double)plan->bytes * plan->read_share);
 }
 
 /* Weights in a form that only other programs run. */
