@@ -256,6 +256,10 @@ static bool on_plan(void *ctx, const struct pull_plan *plan, struct err *err)
         output_note("'%s' is safetensors, which this version cannot run: a repository "
                     "of its GGUF files can be run (its name often ends in -GGUF)",
                     plan->name);
+    if (plan->is_offline && !t->opt->quiet)
+        output_note("'%s' is taken from the cache; the network is not asked, since "
+                    "$HF_HUB_OFFLINE is set",
+                    t->opt->words.item[0]);
     if (t->opt->json)
         return plan_json(t, plan, err);
     if (t->opt->quiet && !t->opt->dry_run)

@@ -27,8 +27,9 @@ enum {
 };
 
 static const char default_quant[] = "Q4_K_M";
+static const char default_revision[] = "main";
 
-/* The GGUF files of a snapshot, relative to it, sorted. */
+/* Files of a snapshot, relative to it, sorted. */
 struct files {
     char **name;
     size_t n, cap;
@@ -167,9 +168,16 @@ static void list_dir(const char *path, struct files *out)
         qsort(out->name, out->n, sizeof(*out->name), by_text);
 }
 
+/* What can be opened by itself. */
+static bool is_gguf(const char *name)
+{
+    return text_ends_with_any_case(name, ".gguf") && !hub_is_side_file(name);
+}
+
 /* Walks the snapshot in levels: `todo` holds folders relative to it, grown while read.
- */
-static void find_gguf(const char *snapshot, struct files *out)
+ * wants NULL: every file. */
+static void find_files(const char *snapshot, bool (*wants)(const char *name),
+                       struct files *out)
 {
     struct files todo = {0};
 
@@ -190,8 +198,7 @@ static void find_gguf(const char *snapshot, struct files *out)
                 depth += *c == '/';
             if (depth < MAX_DEPTH && is_dir(path))
                 add_name(&todo, relative);
-            else if (text_ends_with_any_case(relative, ".gguf") && is_file(path) &&
-                     !hub_is_side_file(relative))
+            else if ((wants == NULL || wants(relative)) && is_file(path))
                 add_name(out, relative);
             free(path);
             free(relative);
@@ -204,14 +211,13 @@ static void find_gguf(const char *snapshot, struct files *out)
         qsort(out->name, out->n, sizeof(*out->name), by_text);
 }
 
-/* The folder of the snapshot that refs/main names, else of the last one; owned, or
- * NULL. */
-static char *find_snapshot(const char *repo_dir)
+/* The name that a ref holds, as a path of its snapshot; NULL: there is no such ref. */
+static char *follow_ref(const char *repo_dir, const char *snapshots,
+                        const char *revision)
 {
-    char *ref = path_join(repo_dir, "refs/main");
-    char *snapshots = path_join(repo_dir, "snapshots");
+    char *refs = path_join(repo_dir, "refs");
+    char *ref = path_join(refs, revision);
     char *found = NULL;
-    struct files names = {0};
     struct buf text;
 
     buf_init(&text, NAME_MAX_BYTES);
@@ -223,18 +229,45 @@ static char *find_snapshot(const char *repo_dir)
             found = path_join(snapshots, text.data);
         }
     }
+    buf_release(&text);
+    free(ref);
+    free(refs);
+    return found;
+}
+
+char *hub_find_snapshot(const char *repo_dir, const char *revision)
+{
+    char *snapshots = path_join(repo_dir, "snapshots");
+    char *found = follow_ref(repo_dir, snapshots, revision);
+    struct files names = {0};
+
+    if (found == NULL && hub_is_plain(revision, strlen(revision)))
+        found = path_join(snapshots, revision);
     if (found == NULL || !is_dir(found)) {
         free(found);
         found = NULL;
-        list_dir(snapshots, &names);
+        if (strcmp(revision, default_revision) == 0)
+            list_dir(snapshots, &names);
         if (names.n > 0)
             found = path_join(snapshots, names.name[names.n - 1]);
     }
     files_release(&names);
-    buf_release(&text);
     free(snapshots);
-    free(ref);
     return found;
+}
+
+void hub_each_in(const char *snapshot, hub_file_fn fn, void *ctx)
+{
+    struct files files = {0};
+
+    find_files(snapshot, NULL, &files);
+    for (size_t i = 0; i < files.n; i++) {
+        char *path = path_join(snapshot, files.name[i]);
+
+        fn(ctx, files.name[i], path);
+        free(path);
+    }
+    files_release(&files);
 }
 
 /* ---- finding ---- */
@@ -272,7 +305,7 @@ static char *find_in(const char *snapshot, const struct hub_name *h, const char 
     if (h->file != NULL) {
         path = path_join(snapshot, h->file);
     } else {
-        find_gguf(snapshot, &files);
+        find_files(snapshot, is_gguf, &files);
         chosen = choose(&files, h->quant);
         if (chosen != NULL)
             path = path_join(snapshot, chosen);
@@ -304,7 +337,7 @@ char *hub_find(const char *name, struct err *err)
     if (split_name(name, &h)) {
         buf_addf(&folder, "%s/models--%.*s--%.*s", cache, (int)h.org_len, name,
                  (int)h.repo_len, h.repo);
-        snapshot = find_snapshot(folder.data);
+        snapshot = hub_find_snapshot(folder.data, default_revision);
     }
     if (snapshot == NULL)
         err_set(err, ERR_MODEL,
@@ -341,11 +374,11 @@ static bool look_into(const char *cache, const char *folder, char **snapshot,
 {
     char *repo_dir = path_join(cache, folder);
 
-    *snapshot = find_snapshot(repo_dir);
+    *snapshot = hub_find_snapshot(repo_dir, default_revision);
     free(repo_dir);
     if (*snapshot == NULL || !repo_of_folder(folder, repo))
         return false;
-    find_gguf(*snapshot, files);
+    find_files(*snapshot, is_gguf, files);
     return true;
 }
 

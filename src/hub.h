@@ -39,8 +39,16 @@ bool hub_has_quant(const char *name, const char *quant);
  * ERR_MODEL. */
 char *hub_find(const char *name, struct err *err) MUST_USE;
 
-/* Every GGUF file (first parts only), as ORG/REPO/FILE.gguf and path. */
+/* The folder of a repository's snapshot, of repo_dir = CACHE/models--ORG--REPO. The
+ * revision is a ref or a snapshot's name, no other path; "main" where no ref says so is
+ * the last one. Owned; NULL where there is none. */
+char *hub_find_snapshot(const char *repo_dir, const char *revision) MUST_USE;
+
 typedef void (*hub_file_fn)(void *ctx, const char *name, const char *path);
+/* Every file of a snapshot, by its name relative to it and its path. */
+void hub_each_in(const char *snapshot, hub_file_fn fn, void *ctx);
+
+/* Every GGUF file (first parts only), as ORG/REPO/FILE.gguf and path. */
 void hub_each_file(hub_file_fn fn, void *ctx);
 
 /* Every repository with config.json and safetensors but no GGUF file, as ORG/REPO and

@@ -38,6 +38,16 @@ static bool is_refused(const char *name)
     return false;
 }
 
+static bool refuse(const char *name, struct err *err)
+{
+    err_set(err, ERR_MODEL,
+            "%s: refused: files of its kind can run code when opened; hadal reads "
+            ".gguf and .safetensors",
+            name);
+    err->code = PICK_REFUSED;
+    return false;
+}
+
 uint64_t pick_memory_need(int64_t bytes)
 {
     return (uint64_t)bytes + (uint64_t)bytes / 16 + 256 * 1000 * 1000;
@@ -112,8 +122,8 @@ static bool take_set(const struct hub_listing *l, size_t first, struct pick *p,
         size_t said = (size_t)strtoul(name + strlen(name) - 10, NULL, 10);
 
         if (n != said)
-            return err_set(err, ERR_MODEL, "'%s': %zu of %zu parts are on the hub",
-                           name, n, said);
+            return err_set(err, ERR_MODEL, "'%s': %zu of %zu parts are there", name, n,
+                           said);
     }
     return true;
 }
@@ -228,10 +238,7 @@ static bool pick_named(const struct hub_listing *l, const struct pick_wish *wish
                        struct pick *out, struct err *err)
 {
     if (is_refused(wish->file))
-        return err_set(err, ERR_MODEL,
-                       "%s: refused: files of its kind can run code when opened; "
-                       "hadal reads .gguf and .safetensors",
-                       wish->file);
+        return refuse(wish->file, err);
     for (size_t i = 0; i < l->n; i++)
         if (strcmp(l->entry[i].name, wish->file) == 0) {
             snprintf(out->why, sizeof(out->why), "asked for");
@@ -263,10 +270,8 @@ static bool pick_glob(const struct hub_listing *l, const struct pick_wish *wish,
     if (out->n > 0)
         return true;
     if (refused != NULL)
-        return err_set(err, ERR_MODEL,
-                       "%s: refused: files of its kind can run code when opened",
-                       refused);
-    return err_set(err, ERR_MODEL, "no file of '%s' matches '%s'", wish->repo,
+        return refuse(refused, err);
+    return err_set(err, ERR_MODEL, "%s: has no file that matches '%s'", wish->repo,
                    wish->include);
 }
 

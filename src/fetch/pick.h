@@ -28,6 +28,9 @@ struct pick {
     char why[256]; /* one line */
 };
 
+/* What err->code says of files that could run code when opened. */
+enum { PICK_REFUSED = 1101 };
+
 /* ERR_MODEL where nothing fits the wish, naming what there is. */
 bool pick_files(const struct hub_listing *listing, const struct pick_wish *wish,
                 struct pick *out, struct err *err) MUST_USE;

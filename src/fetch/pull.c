@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "src/base/path.h"
 #include "src/base/text.h"
 #include "src/fetch/hub_api.h"
+#include "src/fetch/offline.h"
 #include "src/fetch/part.h"
 #include "src/fetch/peek.h"
 #include "src/fetch/pick.h"
@@ -182,7 +182,8 @@ static void plan_file(struct pull *p, const char *name, int64_t size, const char
 
     f->name = mem_dup(name);
     f->size = size;
-    f->is_here = blob[0] != '\0' && store_has_blob(&p->store, blob, size);
+    f->is_here = p->plan.is_offline ||
+                 (blob[0] != '\0' && store_has_blob(&p->store, blob, size));
     if (blob[0] != '\0' && !f->is_here)
         begun = begun_bytes(&p->store, blob);
     if (size < 0)
@@ -373,7 +374,9 @@ static bool pull_entry(struct pull *p, const struct hub_entry *e, struct err *er
     char *path;
     bool ok = true;
 
-    if (p->plan.file[p->at].is_here) {
+    if (p->plan.is_offline) {
+        source.size = e->size;
+    } else if (p->plan.file[p->at].is_here) {
         memcpy(source.hex, e->hex, sizeof(source.hex));
         source.size = e->size;
         drop_journal(&p->store, source.hex);
@@ -383,7 +386,8 @@ static bool pull_entry(struct pull *p, const struct hub_entry *e, struct err *er
         if (!ok && err->kind != ERR_CANCELLED)
             err_wrap(err, "%s/%s", p->repo, e->name);
     }
-    ok = ok && store_link(&p->store, p->listing.commit, e->name, source.hex, err);
+    ok = ok && (p->plan.is_offline ||
+                store_link(&p->store, p->listing.commit, e->name, source.hex, err));
     if (ok) {
         p->before_bytes += source.size;
         path = store_path(&p->store, p->listing.commit, e->name);
@@ -396,6 +400,24 @@ static bool pull_entry(struct pull *p, const struct hub_entry *e, struct err *er
 
 /* ---- from a repository ---- */
 
+/* Files of the cache, or none: what is missing cannot be asked for. */
+static bool pick_offline(struct pull *p, const char *folder,
+                         const struct pick_wish *wish, struct err *err)
+{
+    static const char why[] = "the network was not asked, since $HF_HUB_OFFLINE is set";
+
+    if (!offline_list(p->cache, folder, p->revision, &p->listing))
+        return err_set(err, ERR_NET, "%s: not in the cache; %s", p->opt->name, why);
+    if (pick_files(&p->listing, wish, &p->pick, err))
+        return true;
+    if (err->code != PICK_REFUSED) {
+        struct err miss = *err;
+
+        err_set(err, ERR_NET, "%s in the cache; %s", miss.text, why);
+    }
+    return false;
+}
+
 static bool plan_repo(struct pull *p, const char *folder, struct err *err)
 {
     const struct pick_wish wish = {
@@ -405,10 +427,12 @@ static bool plan_repo(struct pull *p, const char *folder, struct err *err)
         .include = p->opt->include,
         .memory_bytes = p->plan.memory_free,
     };
+    bool ok = p->plan.is_offline
+                  ? pick_offline(p, folder, &wish, err)
+                  : hub_api_list(&p->api, p->repo, p->revision, &p->listing, err) &&
+                        pick_files(&p->listing, &wish, &p->pick, err);
 
-    if (!hub_api_list(&p->api, p->repo, p->revision, &p->listing, err) ||
-        !pick_files(&p->listing, &wish, &p->pick, err) ||
-        !store_open(&p->store, p->cache, folder, err))
+    if (!ok || !store_open(&p->store, p->cache, folder, err))
         return false;
     p->plan.name = p->repo;
     p->plan.commit = p->listing.commit;
@@ -431,22 +455,29 @@ static char *path_to_open(const struct pull *p)
     return store_path(&p->store, p->listing.commit, "");
 }
 
-static bool pull_repo(struct pull *p, char **path, struct err *err)
+static bool pull_files(struct pull *p, const char *folder, char **path, struct err *err)
 {
-    char *folder = folder_of_repo(p->repo);
-    bool ok = plan_repo(p, folder, err);
-
-    free(folder);
-    if (!ok || p->opt->dry_run)
-        return ok;
+    if (!plan_repo(p, folder, err))
+        return false;
+    if (p->opt->dry_run)
+        return true;
     for (p->at = 0; p->at < p->plan.n; p->at++)
         if (!pull_entry(p, &p->listing.entry[p->pick.index[p->at]], err))
             return false;
-    if (strcmp(p->revision, p->listing.commit) != 0 &&
+    if (!p->plan.is_offline && strcmp(p->revision, p->listing.commit) != 0 &&
         !store_set_ref(&p->store, p->revision, p->listing.commit, err))
         return false;
     *path = path_to_open(p);
     return true;
+}
+
+static bool pull_repo(struct pull *p, char **path, struct err *err)
+{
+    char *folder = folder_of_repo(p->repo);
+    bool ok = pull_files(p, folder, path, err);
+
+    free(folder);
+    return ok;
 }
 
 /* ---- from an address ---- */
@@ -585,32 +616,21 @@ static bool pull_address(struct pull *p, char **path, struct err *err)
     char *folder = NULL;
     char *name = NULL;
     bool ok = url_check(p->url, p->opt->allow_http, err) &&
-              split_address(p->url, &folder, &name, err) &&
-              pull_named_address(p, folder, name, path, err);
+              split_address(p->url, &folder, &name, err);
 
+    if (ok && p->plan.is_offline) {
+        p->repo = url_shown(p->url);
+        p->file = mem_dup(name);
+        ok = pull_files(p, folder, path, err);
+    } else if (ok) {
+        ok = pull_named_address(p, folder, name, path, err);
+    }
     free(folder);
     free(name);
     return ok;
 }
 
 /* ---- the whole ---- */
-
-static bool is_offline(void)
-{
-    const char *value = getenv("HF_HUB_OFFLINE");
-
-    return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0 &&
-           strcasecmp(value, "false") != 0 && strcasecmp(value, "no") != 0;
-}
-
-/* Without a network only what is here counts. */
-static bool pull_offline(const struct pull_options *opt, char **path, struct err *err)
-{
-    *path = hub_is_name(opt->name) ? hub_find(opt->name, NULL) : NULL;
-    return *path != NULL ||
-           err_set(err, ERR_NET, "%s: not in the cache, and $HF_HUB_OFFLINE is set",
-                   opt->name);
-}
 
 /* $HF_HUB_DOWNLOAD_TIMEOUT, as huggingface_hub has it. */
 static long stall_seconds(void)
@@ -654,8 +674,7 @@ bool pull_run(const struct pull_options *opt, const struct pull_watcher *watcher
     bool ok;
 
     *path = NULL;
-    if (is_offline())
-        return pull_offline(opt, path, err);
+    p.plan.is_offline = offline_is_set();
     meminfo_read(&memory);
     p.plan.memory_free = memory.available_bytes;
     p.cache = path_hub_cache(err);

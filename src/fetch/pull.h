@@ -36,6 +36,7 @@ struct pull_plan {
     uint64_t memory_need, memory_free;
     double read_share; /* of the weights for each token; 1: all, or not asked for */
     const char *cache;
+    bool is_offline; /* $HF_HUB_OFFLINE: all of it is here, and the hub was not asked */
 };
 
 struct pull_progress {

@@ -97,6 +97,7 @@ def test_choices(h):
         h.works("pull", "org/repo", "--include", "mm*")
         h.fails(3, "pull", "org/repo/pytorch_model.bin", names="refused")
         h.fails(3, "pull", "org/repo", "--include", "*.bin", names="refused")
+        h.fails(3, "pull", "org/repo", "--include", "*.txt", names="org/repo")
         h.fails(3, "pull", "org/repo:Q3_K", names="m.Q8_0.gguf")
         h.fails(3, "pull", "org/repo/no.gguf", names="no.gguf")
         h.fails(3, "pull", "org/none", names="org/none")
@@ -573,6 +574,43 @@ def test_offline_and_nowhere(h):
     h.env["HF_ENDPOINT"] = "https://127.0.0.1:1"
     h.fails(4, "pull", "org/repo", env={"HF_HUB_OFFLINE": "1"}, names="HF_HUB_OFFLINE")
     h.fails(4, "pull", "org/repo", names="127.0.0.1:1")
+
+
+def test_offline(h):
+    """The cache is looked at as the hub would be, and a line says that only it was."""
+    files = {"m.Q8_0.gguf": bytes_of(9000), "m.Q4_K_M.gguf": bytes_of(5000),
+             "s-00001-of-00002.gguf": bytes_of(300, 1), "s-00002-of-00002.gguf": b"x"}
+    with Started(h) as hub:
+        hub.add("org/repo", files)
+        h.works("pull", "org/repo/m.Q8_0.gguf")
+        h.works("pull", "org/repo/s-00001-of-00002.gguf", "--revision", "v1")
+        h.works("pull", f"{hub.cdn_url}/org/repo/m.Q4_K_M.gguf")
+        address, commit = hub.cdn_url, hub.repos["org/repo"].commit
+    h.env["HF_HUB_OFFLINE"] = "1"
+    for name, n in (("org/repo", 1), ("org/repo:Q8_0", 1), ("org/repo/m.Q8_0.gguf", 1),
+                    ("org/repo/s-00002-of-00002.gguf", 2),
+                    (f"{address}/org/repo/m.Q4_K_M.gguf", 1)):
+        r = h.works("pull", name)
+        equal((len(r.text.splitlines()), len(r.lines)), (n, 1), r)
+        check("taken from the cache" in r.lines[0] and "HF_HUB_OFFLINE" in r.lines[0], r)
+        for line in r.text.splitlines():
+            path = line.split(": ", 1)[1].split(" (was here")[0]
+            with open(path, "rb") as f:
+                check(f.read() == files[os.path.basename(path)], path)
+    equal(h.works("pull", "-q", "org/repo").err, b"")
+    r = h.works("pull", "org/repo", "--include", "*.gguf", "--dry-run", "--revision", "v1")
+    check("to come: 0 B" in r.text and "m.Q8_0.gguf" in r.text, r.text)
+    events = [json.loads(x) for x in h.works("pull", "org/repo", "--json").text.splitlines()]
+    equal([e["type"] for e in events], ["plan", "file", "end"])
+    equal((events[0]["commit"], events[0]["fetch_bytes"]), (commit, 0))
+    for wanted in (["org/repo:Q3_K"], ["org/repo/no.gguf"], ["org/none"], ["org/repo", "--revision",
+                   "v2"], ["org/repo", "--include", "*.txt"], [address + "/no.gguf"]):
+        r = h.fails(4, "pull", *wanted, names="HF_HUB_OFFLINE")
+        check("the network was not asked" in r.lines[0], r)
+    os.unlink(os.path.join(folder(h), "snapshots", commit, "s-00002-of-00002.gguf"))
+    h.fails(4, "pull", "org/repo/s-00001-of-00002.gguf", names="1 of 2 parts")
+    h.fails(3, "pull", "org/repo/x.bin", names="refused")
+    check(not os.path.exists(folder(h, "org/none")), "a folder is made")
 
 
 # ---- what is seen ----
