@@ -19,7 +19,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         int n = (int)strtol(argv[i], NULL, 10);
 
-        printf("%s%.2f", i > 1 ? " " : "", memspeed_measure(n, ALL_BYTES, TRIES) / 1e9);
+        printf("%s%.2f", i > 1 ? " " : "",
+               memspeed_measure(n, ALL_BYTES, TRIES, MEMSPEED_CLOCK) / 1e9);
     }
     putchar('\n');
     return 0;

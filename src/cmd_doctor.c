@@ -13,6 +13,7 @@
 
 #include "history/history.h"
 #include "model/backend.h"
+#include "src/base/cpus.h"
 #include "src/base/json.h"
 #include "src/base/meminfo.h"
 #include "src/base/path.h"
@@ -87,7 +88,7 @@ static void examine(struct findings *f)
     buf_init(&f->cpu_name, BUF_UNLIMITED);
     buf_init(&f->cpu_features, BUF_UNLIMITED);
     machine_cpu(&f->cpu_name, &f->cpu_features);
-    f->cores = machine_cores();
+    f->cores = cpus_threads();
     try_device(&backend_cpu, &f->cpu);
     try_device(&backend_cuda, &f->gpu);
     meminfo_read(&f->memory);

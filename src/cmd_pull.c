@@ -15,10 +15,9 @@
 #include "src/fetch/pull.h"
 #include "src/human.h"
 #include "src/interrupt.h"
-#include "src/machine.h"
-#include "src/memspeed.h"
 #include "src/output.h"
 #include "src/progress.h"
+#include "src/pull_speed.h"
 
 struct telling {
     const struct options *opt;
@@ -77,19 +76,6 @@ static void add_files(struct json_writer *w, const struct pull_plan *plan)
     json_end_array(w);
 }
 
-/* What decoding can reach when memory is what it waits for; 0: not known. */
-static double tokens_per_s(const struct telling *t, const struct pull_plan *plan)
-{
-    enum { MEASURED_BYTES = 256 << 20, TRIES = 4 };
-    int threads = t->opt->threads > 0 ? t->opt->threads : machine_cores();
-
-    /* A download needs little memory: it is not to die of this estimate. */
-    if (plan->bytes <= 0 || plan->memory_free < 2 * (uint64_t)MEASURED_BYTES)
-        return 0;
-    return memspeed_measure(threads, MEASURED_BYTES, TRIES) /
-           ((double)plan->bytes * plan->read_share);
-}
-
 /* Weights in a form that only other programs run. */
 static bool is_safetensors_alone(const struct pull_plan *plan)
 {
@@ -132,7 +118,7 @@ static bool plan_json(const struct telling *t, const struct pull_plan *plan,
     json_key(&w, "runnable");
     json_bool(&w, !is_safetensors_alone(plan));
     json_key(&w, "estimated_tokens_per_s");
-    json_number(&w, tokens_per_s(t, plan));
+    json_number(&w, pull_speed_estimate(plan, t->opt->threads));
     return write_event(&w, &out, err);
 }
 
@@ -195,7 +181,7 @@ static void add_fit(struct buf *out, const struct telling *t,
                     const struct pull_plan *plan)
 {
     char need[32], have[32];
-    double speed = tokens_per_s(t, plan);
+    double speed = pull_speed_estimate(plan, t->opt->threads);
 
     human_bytes((size_t)plan->memory_need, need);
     human_bytes((size_t)plan->memory_free, have);

@@ -6,9 +6,7 @@
 
 #include "src/machine.h"
 
-#include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/base/file.h"
 
@@ -20,15 +18,6 @@ static const char *const interesting[] = {
     "amx_tile", "amx_int8", "amx_bf16", "asimd",       "asimddp",     "asimdhp",
     "i8mm",     "bf16",     "sve",      "sve2",
 };
-
-int machine_cores(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        return CPU_COUNT(&set);
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
-}
 
 /* The value of the first "key : value" line; *len 0 where there is none. */
 static const char *find_value(const char *text, const char *key, size_t *len)

@@ -9,9 +9,6 @@
 
 #include "src/base/buf.h"
 
-/* Cores that this process may run on. */
-int machine_cores(void);
-
 /* The processor's name ("" where unknown), and those of its features that hadal has
  * kernels for or could have, separated by spaces. */
 void machine_cpu(struct buf *name, struct buf *features);

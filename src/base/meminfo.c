@@ -3,8 +3,8 @@
  * Memory that is left: see meminfo.h.
  *
  * The files read here are the kernel's, small and line by line; a line that is not
- * understood is passed over. Sources: proc(5), cgroups(7), admin-guide/cgroup-v2.rst
- * and cgroup-v1/memory.rst of Linux.
+ * understood is passed over. Sources: proc(5), cgroup-v2.rst and cgroup-v1/memory.rst
+ * of Linux.
  */
 #include "config.h"
 
@@ -17,25 +17,18 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Where the two versions keep their numbers, and what these are called. */
-struct cgroup_version {
-    const char *root;
+#include "src/base/cgroup.h"
+
+/* What the two versions of control groups call their numbers. */
+struct group_names {
     const char *limit;
     const char *usage;
     const char *reclaimable; /* in memory.stat */
 };
 
-static const struct cgroup_version cgroup_v1 = {
-    "/sys/fs/cgroup/memory",
-    "memory.limit_in_bytes",
-    "memory.usage_in_bytes",
-    "total_inactive_file",
-};
-static const struct cgroup_version cgroup_v2 = {
-    "/sys/fs/cgroup",
-    "memory.max",
-    "memory.current",
-    "inactive_file",
+static const struct group_names names_of[] = {
+    [1] = {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
+    [2] = {"memory.max", "memory.current", "inactive_file"},
 };
 
 enum { PATH_BYTES = 4096, LINE_BYTES = 512 };
@@ -70,23 +63,6 @@ static bool read_field(const char *path, const char *key, uint64_t *out)
     return found;
 }
 
-/* False also for v2's word "max". */
-static bool read_number(const char *folder, const char *name, uint64_t *out)
-{
-    char path[PATH_BYTES];
-    bool found;
-    FILE *f;
-
-    if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
-        return false;
-    f = fopen(path, "re");
-    if (f == NULL)
-        return false;
-    found = fscanf(f, "%" SCNu64, out) == 1;
-    fclose(f);
-    return found;
-}
-
 static void read_machine(struct meminfo *info)
 {
     uint64_t kib;
@@ -98,66 +74,23 @@ static void read_machine(struct meminfo *info)
 }
 
 /* The limit of one group. */
-static void read_group(struct meminfo *info, const struct cgroup_version *v,
-                       const char *folder)
+static void read_group(void *ctx, int version, const char *folder)
 {
+    const struct group_names *name = &names_of[version];
+    struct meminfo *info = ctx;
     char stat[PATH_BYTES];
-    uint64_t limit;
-    uint64_t usage;
+    int64_t limit;
+    int64_t usage;
     uint64_t reclaimable = 0;
 
-    if (!read_number(folder, v->limit, &limit) ||
-        !read_number(folder, v->usage, &usage))
+    if (!cgroup_read(folder, name->limit, &limit, 1) ||
+        !cgroup_read(folder, name->usage, &usage, 1) || limit < 0 || usage < 0)
         return;
     if (snprintf(stat, sizeof(stat), "%s/memory.stat", folder) >= (int)sizeof(stat) ||
-        !read_field(stat, v->reclaimable, &reclaimable))
+        !read_field(stat, name->reclaimable, &reclaimable))
         reclaimable = 0;
-    lower(info, minus(limit, minus(usage, reclaimable)), "memory cgroup");
-}
-
-/* The group at `path` below the root, and all groups above it. In a container the path
- * may be another namespace's and not exist here: then the root's own files count. */
-static void read_groups(struct meminfo *info, const struct cgroup_version *v,
-                        const char *path)
-{
-    char folder[PATH_BYTES];
-    size_t root_len = strlen(v->root);
-
-    if (snprintf(folder, sizeof(folder), "%s%s", v->root, path) >= (int)sizeof(folder))
-        return;
-    for (;;) {
-        char *slash;
-
-        read_group(info, v, folder);
-        slash = strrchr(folder, '/');
-        if (slash == NULL || (size_t)(slash - folder) < root_len)
-            return;
-        *slash = '\0';
-    }
-}
-
-/* Lines of /proc/self/cgroup: "0::/path" for v2, "5:memory:/path" for v1. */
-static void read_cgroups(struct meminfo *info)
-{
-    char line[PATH_BYTES];
-    FILE *f = fopen("/proc/self/cgroup", "re");
-
-    if (f == NULL)
-        return;
-    while (fgets(line, sizeof(line), f) != NULL) {
-        char *controllers = strchr(line, ':');
-        char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
-
-        if (path == NULL)
-            continue;
-        *path++ = '\0';
-        path[strcspn(path, "\n")] = '\0';
-        if (strcmp(controllers, ":") == 0)
-            read_groups(info, &cgroup_v2, path);
-        else if (strstr(controllers, "memory") != NULL)
-            read_groups(info, &cgroup_v1, path);
-    }
-    fclose(f);
+    lower(info, minus((uint64_t)limit, minus((uint64_t)usage, reclaimable)),
+          "memory cgroup");
 }
 
 static void read_address_space(struct meminfo *info)
@@ -182,6 +115,6 @@ void meminfo_read(struct meminfo *info)
 {
     *info = (struct meminfo){.available_bytes = UINT64_MAX, .limit = "no limit"};
     read_machine(info);
-    read_cgroups(info);
+    cgroup_each("memory", read_group, info);
     read_address_space(info);
 }
