@@ -12,6 +12,7 @@
 #include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/base/text.h"
 #include "src/human.h"
 
 enum { NOTICE_S = 5, TEXT_MAX_BYTES = 4096 };
@@ -56,6 +57,16 @@ static void add_memory(struct buf *out, const struct puller_state *s)
     buf_addf(out, " free: it %s", fits_memory(s) ? "fits" : "does not fit");
 }
 
+static void add_speed(struct buf *out, const struct puller_state *s)
+{
+    if (s->tokens_per_s <= 0)
+        return;
+    buf_addf(out, "\nspeed: about %.*f tokens/s at most", s->tokens_per_s < 10 ? 1 : 0,
+             s->tokens_per_s);
+    if (s->read_share < 1)
+        buf_addf(out, " (a token reads %.0f%% of it)", 100 * s->read_share);
+}
+
 /* What is decided by, the most important first: a small screen shows no more. */
 static void add_offer(struct buf *out, const struct puller_state *s)
 {
@@ -71,6 +82,7 @@ static void add_offer(struct buf *out, const struct puller_state *s)
     add_bytes(out, s->disk_free_bytes);
     buf_add_text(out, " of disk free");
     add_memory(out, s);
+    add_speed(out, s);
     if (s->why != NULL)
         buf_addf(out, "\nchosen: %s", s->why);
 }
@@ -191,6 +203,19 @@ static void close_panel(struct app *app)
     ui_set_panel(app->ui, NULL);
 }
 
+/* To be typed again. */
+static void give_name_back(struct app *app, const struct err *err)
+{
+    struct buf command;
+
+    buf_init(&command, TEXT_MAX_BYTES);
+    buf_addf(&command, "/pull %s", app->pull.name);
+    ui_set_draft(app->ui, buf_text(&command));
+    buf_release(&command);
+    app_show_error(app, err);
+    close_panel(app);
+}
+
 void pull_begin(struct app *app, const char *name)
 {
     char *copy = mem_dup(name);
@@ -203,14 +228,12 @@ void pull_begin(struct app *app, const char *name)
         return;
     }
     close_panel(app);
-    app->pull.puller = puller_start(copy, &err);
-    if (app->pull.puller == NULL) {
-        app_show_error(app, &err);
-        free(copy);
-        return;
-    }
     app->pull.name = copy;
-    show(app);
+    app->pull.puller = puller_start(copy, app->opt->engine.n_threads, &err);
+    if (app->pull.puller != NULL)
+        show(app);
+    else
+        give_name_back(app, &err);
 }
 
 /* What was agreed to once is not asked again. */
@@ -231,8 +254,8 @@ int pull_fd(const struct app *app)
     return app->pull.puller == NULL ? -1 : puller_fd(app->pull.puller);
 }
 
-/* The name of what has come as the list has it, so that it means the same later; NULL:
- * it is not in the list. */
+/* The name of what has come as the list has it, so that it means the same later. A file
+ * of another revision is not in the list: its path. NULL: nothing to chat with. */
 static char *listed_name(const char *path)
 {
     struct catalog_list list;
@@ -243,20 +266,9 @@ static char *listed_name(const char *path)
         if (strcmp(list.model[i].path, path) == 0)
             name = mem_dup(list.model[i].name);
     catalog_list_release(&list);
+    if (name == NULL && text_ends_with_any_case(path, ".gguf"))
+        name = mem_dup(path);
     return name;
-}
-
-/* It was no name: to be typed again. */
-static void give_name_back(struct app *app)
-{
-    struct buf command;
-
-    buf_init(&command, TEXT_MAX_BYTES);
-    buf_addf(&command, "/pull %s", app->pull.name);
-    ui_set_draft(app->ui, buf_text(&command));
-    buf_release(&command);
-    app_show_error(app, &app->pull.state.err);
-    close_panel(app);
 }
 
 void pull_take_state(struct app *app)
@@ -274,7 +286,7 @@ void pull_take_state(struct app *app)
     if (is_cancelled(s) && !app->pull.is_agreed)
         close_panel(app); /* nothing came: nothing is left to say */
     else if (s->phase == PULLER_FAILED && s->err.kind == ERR_USAGE)
-        give_name_back(app);
+        give_name_back(app, &s->err);
     else
         show(app);
 }

@@ -17,6 +17,7 @@
 #include "src/interrupt.h"
 #include "src/output.h"
 #include "src/progress.h"
+#include "src/pull_request.h"
 #include "src/pull_speed.h"
 
 struct telling {
@@ -304,29 +305,6 @@ static bool on_done(void *ctx, const struct pull_plan *plan, size_t at,
 
 /* ---- the command ---- */
 
-/* "500k", "10M", "1G", "123456"; as curl's --limit-rate. */
-static bool read_rate(const char *text, int64_t *rate, struct err *err)
-{
-    char *end;
-    double value = strtod(text, &end);
-    static const char units[] = "kmg";
-    const char *unit = *end == '\0' ? NULL : strchr(units, *end | 0x20);
-
-    if (unit != NULL) {
-        for (const char *u = units; u <= unit; u++)
-            value *= 1024;
-        end++;
-    }
-    if (end == text || *end != '\0' || !(value >= 1 && value <= 1e15))
-        return err_set(
-            err, ERR_USAGE,
-            "--limit-rate: '%s' is no rate; it is bytes a second, as 500k or "
-            "10M",
-            text);
-    *rate = (int64_t)value;
-    return true;
-}
-
 static bool may_go_on(void *ctx, struct err *err)
 {
     int number = interrupt_signal();
@@ -349,21 +327,14 @@ bool cmd_pull(const struct options *opt, struct err *err)
         .waiting = on_waiting,
         .done = on_done,
     };
-    struct pull_options pull = {
-        .name = opt->words.item[0],
-        .revision = opt->revision,
-        .include = opt->include,
-        .dry_run = opt->dry_run != 0,
-        .allow_http = opt->insecure_http != 0,
-        .wants_share = !opt->quiet || opt->dry_run || opt->json,
-        .may_go_on = may_go_on,
-    };
+    struct pull_options pull;
     char *path = NULL;
     bool ok;
 
-    if ((opt->limit_rate != NULL && !read_rate(opt->limit_rate, &pull.rate, err)) ||
-        !interrupt_watch(err))
+    if (!pull_request_of(opt, &pull, err) || !interrupt_watch(err))
         return false;
+    pull.wants_share = !opt->quiet || opt->dry_run || opt->json;
+    pull.may_go_on = may_go_on;
     pull.wake_fd = interrupt_fd();
     progress_init(&t.bar, opt->quiet != 0 || opt->json != 0);
     ok = pull_run(&pull, &watcher, &path, err);

@@ -23,10 +23,13 @@
 #include "src/base/text.h"
 #include "src/base/thread.h"
 #include "src/fetch/pull.h"
+#include "src/pull_request.h"
+#include "src/pull_speed.h"
 
 struct puller {
     pthread_t thread;
-    char *name;
+    struct pull_request request;
+    int threads;
     int wake_fd, stop_fd;
     double told_at; /* of the last progress; of the thread */
 
@@ -126,6 +129,7 @@ static void take_plan(struct puller_state *s, const struct pull_plan *plan)
     s->disk_free_bytes = plan->free_bytes;
     s->memory_need = plan->memory_need;
     s->memory_free = plan->memory_free;
+    s->read_share = plan->read_share;
 }
 
 /* Waits for the answer where there is something to decide. */
@@ -133,11 +137,15 @@ static bool on_plan(void *ctx, const struct pull_plan *plan, struct err *err)
 {
     struct puller *p = ctx;
     bool asks = false;
+    double speed = 0;
 
     for (size_t i = 0; i < plan->n && plan->fits_disk; i++)
         asks = asks || !plan->file[i].is_here;
+    if (asks)
+        speed = pull_speed_estimate(plan, p->threads);
     begin_change(p);
     take_plan(&p->state, plan);
+    p->state.tokens_per_s = speed;
     p->state.phase = asks ? PULLER_OFFERING : PULLER_FETCHING;
     end_change(p);
     begin_change(p);
@@ -145,6 +153,8 @@ static bool on_plan(void *ctx, const struct pull_plan *plan, struct err *err)
         pthread_cond_wait(&p->answered, &p->lock);
     p->state.phase = PULLER_FETCHING;
     end_change(p);
+    /* Hashing keeps a core busy: from here on the answer and the keys come first. */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     return may_go_on(p, err);
 }
 
@@ -195,17 +205,19 @@ static void *thread_main(void *arg)
         .waiting = on_waiting,
         .done = on_done,
     };
-    const struct pull_options opt = {
-        .name = p->name, .may_go_on = may_go_on, .ctx = p, .wake_fd = p->stop_fd};
+    struct pull_options opt = p->request.pull;
     struct err err = {.kind = ERR_NONE};
     char *path;
     bool ok;
 
-    /* Hashing keeps a core busy: the answer and the keys come first. */
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+    opt.dry_run = false; /* the plan is shown first in any case, and asked about */
+    opt.wants_share = true;
+    opt.may_go_on = may_go_on;
+    opt.ctx = p;
+    opt.wake_fd = p->stop_fd;
     ok = pull_run(&opt, &watcher, &path, &err);
-    if (!ok && err.kind != ERR_CANCELLED && strstr(err.text, p->name) == NULL)
-        err_wrap(&err, "%s", p->name);
+    if (!ok && err.kind != ERR_CANCELLED && strstr(err.text, opt.name) == NULL)
+        err_wrap(&err, "%s", opt.name);
     begin_change(p);
     p->state.phase = ok ? PULLER_DONE : PULLER_FAILED;
     p->state.path = path;
@@ -225,16 +237,20 @@ static void puller_free(struct puller *p)
         close(p->wake_fd);
     if (p->stop_fd >= 0)
         close(p->stop_fd);
-    free(p->name);
+    pull_request_release(&p->request);
     free(p);
 }
 
-struct puller *puller_start(const char *name, struct err *err)
+struct puller *puller_start(const char *line, int threads, struct err *err)
 {
     struct puller *p = mem_zalloc(sizeof(*p));
     int code;
 
-    p->name = mem_dup(name);
+    if (!pull_request_read(&p->request, line, err)) {
+        free(p);
+        return NULL;
+    }
+    p->threads = threads;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->answered, NULL);
     p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -36,15 +36,18 @@ struct puller_state {
     int64_t done_bytes, all_bytes, fetched_bytes;
     int64_t to_come_bytes, disk_free_bytes; /* when the plan was made */
     uint64_t memory_need, memory_free;      /* UINT64_MAX: unknown */
-    char *path;                             /* what to open */
+    double tokens_per_s;                    /* pull_speed.h; 0: unknown */
+    double read_share;
+    char *path; /* what to open */
     struct err err;
 };
 void puller_state_release(struct puller_state *s); /* accepts zeroed storage */
 
 struct puller;
 
-/* name: as for `hadal pull`. */
-struct puller *puller_start(const char *name, struct err *err) MUST_USE;
+/* line: a name and options as for `hadal pull`, see pull_request.h. threads: what an
+ * answer would be made with, 0: as many as there may be. ERR_USAGE. */
+struct puller *puller_start(const char *line, int threads, struct err *err) MUST_USE;
 int puller_fd(const struct puller *p);
 /* Replaces *out, zeroed at first, by the present state; false: it is the same as at the
  * last look, and *out stays. */

@@ -58,6 +58,7 @@ tui_wait 'Enter fetches it · Esc does not'
 tui_has '模型-日本語🙂-big.Q4_K_M.gguf'
 tui_has '8.39 MB to come, .* of disk free'
 tui_has 'memory: about .* needed'
+tui_has 'speed: about [0-9.]+ tokens/s at most|memory: .* does not fit'
 enter 'still here'
 tui_wait '1 messages: .user still here.'
 tui_has 'Enter fetches it'
@@ -186,6 +187,44 @@ tui_keys Escape
 tui_wait_gone 'download: '
 quit
 tui_check_restored
+
+# The options of hadal pull, read by the same parser; what is no such line comes back.
+start 80x24
+enter '/pull org/quants:q2_k --revision v1'
+tui_wait 'Enter fetches it'
+tui_has 'download: org/quants:q2_k --revision v1'
+tui_has '^ q.Q2_K.gguf'
+tui_has 'chosen: q2_k: asked for'
+tui_resize 40 12
+tui_wait 'Enter fetches it'
+tui_has '^ q.Q2_K.gguf'
+tui_has 'memory: about'
+tui_resize 80 24
+tui_keys Enter
+tui_wait 'Enter goes on with it'
+[ -f "$cache"/models--org--quants/refs/v1 ] || tui_fail 'no ref of the revision'
+tui_keys Escape
+tui_wait_gone 'download: '
+enter "/pull --include '*Q4 0*' org/quants"
+tui_wait 'Enter fetches it'
+tui_has 'q Q4 0.gguf'
+tui_keys Escape
+tui_wait_gone 'download: '
+enter '/pull org/quants --revision none'
+tui_wait 'org/quants@none: not at'
+tui_keys Escape
+tui_wait_gone 'download: '
+enter '/pull org/quants --limit-rate much'
+tui_wait 'much. is no rate'
+tui_wait '^> /pull org/quants --limit-rate much'
+tui_keys C-u
+enter '/pull org/quants --threads 3'
+tui_wait 'unknown option; see .hadal pull --help'
+tui_keys C-u
+enter '/pull org/quants more'
+tui_wait '/pull: takes one name, not 2'
+tui_keys C-u
+quit
 
 # The server stops answering, and comes back; connections are cut; the disk is full.
 keep=

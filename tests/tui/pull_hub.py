@@ -31,6 +31,7 @@ def data(n, seed):
 hub.fault = fault
 hub.held = lambda: os.path.exists(os.path.join(folder, "hold"))
 hub.add("org/big", {"模型-日本語🙂-big.Q4_K_M.gguf": data(8 << 20, 1)})
+hub.add("org/quants", {"q.Q2_K.gguf": data(3000, 5), "q Q4 0.gguf": data(4000, 6)})
 hub.add("org/broken", {"broken.gguf": data(2000, 2)})
 hub.add("org/gated", {"g.gguf": data(1000, 3)}, gated=True)
 hub.add("org/safe", {"config.json": b"{}", "model.safetensors": data(5000, 4)})
