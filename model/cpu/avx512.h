@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the files of the AVX-512 kernels share: avx512_matvec.c (one row of
- * activations), avx512_panel.c (many) and kernels_avx512.c (the rest, and the table).
+ * activations), those of avx512_wide.h (many) and kernels_avx512.c (the rest, and the
+ * table).
  */
 #ifndef HADAL_MODEL_CPU_AVX512_H
 #define HADAL_MODEL_CPU_AVX512_H
@@ -26,12 +27,24 @@ ALWAYS_INLINE __m512 join(__m256 low, __m256 high)
     return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
 }
 
+/* The low n lanes; n may be negative. */
+ALWAYS_INLINE __mmask16 first16(int n)
+{
+    return (__mmask16)(n >= 16 ? 0xffff : (1 << (n > 0 ? n : 0)) - 1);
+}
+
+/* 32 bytes, twice. */
+ALWAYS_INLINE __m512i twice32(const void *at)
+{
+    return _mm512_broadcast_i64x4(x86_load(at));
+}
+
 /* 16 values of a row from the i-th, zeros from the n-th on. */
 ALWAYS_INLINE __m512 floats16(enum tensor_type type, const unsigned char *row, int i,
                               int n)
 {
     const void *at = row + (type == TYPE_F32 ? 4 : 2) * (size_t)i;
-    __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+    __mmask16 mask = first16(n - i);
 
     if (type == TYPE_F32)
         return _mm512_maskz_loadu_ps(mask, at);
@@ -44,7 +57,7 @@ ALWAYS_INLINE __m512 floats16(enum tensor_type type, const unsigned char *row, i
 /* Writes or adds up to 16 sums. */
 ALWAYS_INLINE void put16(float *y, __m512 sum, int n, bool add)
 {
-    __mmask16 mask = (__mmask16)(n >= 16 ? 0xffff : (1 << (n > 0 ? n : 0)) - 1);
+    __mmask16 mask = first16(n);
 
     if (add)
         sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, y));

@@ -10,7 +10,7 @@
 #include "model/cpu/avx512_wide.h"
 
 enum {
-    R = WIDE_R,
+    R = AVX512_PANEL_ROWS,
     COLS = 12, /* rows of activations in a tile: 2 * 12 sums */
 };
 
@@ -43,7 +43,7 @@ static void pack(const unsigned char *w, size_t row_bytes, int n_rows, struct pa
                 v[i] = r + i < n_rows
                            ? _mm512_maskz_loadu_epi16(mask, at + (size_t)i * row_bytes)
                            : _mm512_setzero_si512();
-            wide_transpose(v);
+            transpose_square(v);
             UNROLL
             for (int i = 0; i < 16; i++)
                 _mm512_storeu_si512(out + 4 * i * R, v[i]);
@@ -75,7 +75,7 @@ ALWAYS_INLINE void tile(const struct panel *p, int n_rows, const struct act *act
 
         UNROLL
         for (int c = 0; c < n_cols; c++) {
-            __m512i x = pair_at(a + (size_t)c * act->q_stride);
+            __m512i x = word_at(a + (size_t)c * act->q_stride);
             sum[c][0] = add_pairs(sum[c][0], w0, x);
             sum[c][1] = add_pairs(sum[c][1], w1, x);
         }

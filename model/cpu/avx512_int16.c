@@ -20,7 +20,7 @@
 #include "model/cpu/avx512_wide.h"
 
 enum {
-    R = WIDE_R,
+    R = AVX512_PANEL_ROWS,
     COLS =
         6, /* rows of activations in a tile: 2 * 6 sums in int32 and as many floats */
     WEIGHT_MAX = 4095,
@@ -185,7 +185,7 @@ ALWAYS_INLINE void pack_group(enum tensor_type type, const unsigned char *w,
                        ? rounded32(type, w + (size_t)r * row_bytes + 2 * (size_t)k,
                                    n - k, inverse[r])
                        : _mm512_setzero_si512();
-        wide_transpose(v);
+        transpose_square(v);
         UNROLL
         for (int i = 0; i < 16; i++) {
             int pair = i / 4 * 2 + i % 2 + (i % 4 < 2 ? 0 : 8);
@@ -228,14 +228,6 @@ struct columns {
     size_t q, sum, bias; /* offsets in a record */
 };
 
-ALWAYS_INLINE __m512 float_at(const unsigned char *at)
-{
-    float x;
-
-    memcpy(&x, at, sizeof(x));
-    return _mm512_set1_ps(x);
-}
-
 ALWAYS_INLINE void clear(__m512 acc[COLS][2], int n_cols)
 {
     UNROLL
@@ -262,8 +254,8 @@ ALWAYS_INLINE void add_codes(const uint8_t *q, const struct columns *a, size_t k
         UNROLL
         for (int c = 0; c < n_cols; c++) {
             const unsigned char *x = a->record + (size_t)c * a->stride + a->q + 2 * k;
-            sum[c][h] = _mm512_dpwssd_epi32(sum[c][h], w01, pair_at(x));
-            sum[c][h] = _mm512_dpwssd_epi32(sum[c][h], w23, pair_at(x + 4));
+            sum[c][h] = _mm512_dpwssd_epi32(sum[c][h], w01, word_at(x));
+            sum[c][h] = _mm512_dpwssd_epi32(sum[c][h], w23, word_at(x + 4));
         }
     }
 }
@@ -280,7 +272,7 @@ ALWAYS_INLINE void step_codes(int kind, const uint8_t *q, const float *scale,
     for (int c = 0; c < n_cols; c++)
         sum[c][0] = sum[c][1] =
             kind & PANEL_MIN ? _mm512_setzero_si512()
-                             : pair_at(a->record + (size_t)c * a->stride + a->bias);
+                             : word_at(a->record + (size_t)c * a->stride + a->bias);
     UNROLL
     for (int k = 0; k < step; k += 4)
         add_codes(q + k * R, a, (size_t)k, n_cols, sum);
@@ -314,7 +306,7 @@ ALWAYS_INLINE void step_wide(const int16_t *q, const struct columns *a, int n_co
 
         UNROLL
         for (int c = 0; c < n_cols; c++) {
-            __m512i x = pair_at(a->record + (size_t)c * a->stride + a->q + 2 * k);
+            __m512i x = word_at(a->record + (size_t)c * a->stride + a->q + 2 * k);
             sum[c][0] = _mm512_dpwssd_epi32(sum[c][0], w0, x);
             sum[c][1] = _mm512_dpwssd_epi32(sum[c][1], w1, x);
         }

@@ -229,12 +229,6 @@ ALWAYS_INLINE __m512i four_places(const unsigned char *at, size_t step)
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
-/* 32 bytes, twice. */
-ALWAYS_INLINE __m512i twice32(const void *at)
-{
-    return _mm512_broadcast_i64x4(x86_load(at));
-}
-
 /* f16 number `first`, first + step, first + 2 * step and first + 3 * step of words, as
  * floats, in four lanes each. From 32 on: of `more`. */
 ALWAYS_INLINE __m512 four_f16(__m512i words, __m512i more, int first, int step,
@@ -547,8 +541,7 @@ ALWAYS_INLINE void keep_blocks(int n, int n_halves, struct weights *w)
 {
     UNROLL
     for (int h = 0; h < n_halves; h++) {
-        int lanes = 4 * (n - 4 * h);
-        __mmask16 mask = (__mmask16)(lanes >= 16 ? 0xffff : (1 << lanes) - 1);
+        __mmask16 mask = first16(4 * (n - 4 * h));
 
         w->scale[h] = _mm512_maskz_mov_ps(mask, w->scale[h]);
         w->min[h] = _mm512_maskz_mov_ps(mask, w->min[h]);

@@ -12,7 +12,6 @@
  */
 #include "config.h"
 
-#include "model/cpu/avx512.h"
 #include "model/cpu/avx512_wide.h"
 
 enum {
@@ -23,12 +22,6 @@ enum {
 };
 
 /* ---- codes ---- */
-
-/* 32 bytes, twice. */
-ALWAYS_INLINE __m512i twice32(const void *at)
-{
-    return _mm512_broadcast_i64x4(x86_load(at));
-}
 
 /* 16 bytes each of two blocks, to codes: low and high nibbles of one, then of the
  * other. */
@@ -213,43 +206,7 @@ ALWAYS_INLINE __m512 scales_and_mins(enum tensor_type type, const unsigned char 
 
 /* ---- panels ---- */
 
-/* Four rows of 16 words to four of 16, transposed within each 4 x 4 square. */
-ALWAYS_INLINE void transpose4(__m512i r[4])
-{
-    __m512i t0 = _mm512_unpacklo_epi32(r[0], r[1]),
-            t1 = _mm512_unpackhi_epi32(r[0], r[1]);
-    __m512i t2 = _mm512_unpacklo_epi32(r[2], r[3]),
-            t3 = _mm512_unpackhi_epi32(r[2], r[3]);
-
-    r[0] = _mm512_unpacklo_epi64(t0, t2);
-    r[1] = _mm512_unpackhi_epi64(t0, t2);
-    r[2] = _mm512_unpacklo_epi64(t1, t3);
-    r[3] = _mm512_unpackhi_epi64(t1, t3);
-}
-
-/* 16 x 16 words in registers. */
-ALWAYS_INLINE void transpose_square(__m512i r[16])
-{
-    UNROLL
-    for (int i = 0; i < 16; i += 4)
-        transpose4(r + i);
-    UNROLL
-    for (int i = 0; i < 4;
-         i++) { /* the 4 x 4 of squares; r[4j + i] has column i of each */
-        __m512i a = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x44);
-        __m512i b = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xee);
-        __m512i c = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x44);
-        __m512i d = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xee);
-
-        r[i] = _mm512_shuffle_i32x4(a, c, 0x88);
-        r[4 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
-        r[8 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
-        r[12 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
-    }
-}
-
-/* 16 rows of 16 words each, in_stride words apart, to 16 columns of out [16][R]. `by`
- * is added to every byte. */
+/* 16 rows of 16 words each, in_stride words apart, to 16 columns of out [16][R]. */
 ALWAYS_INLINE void transpose16(const void *in, size_t in_stride, void *out)
 {
     const uint32_t *from = in;
@@ -345,22 +302,6 @@ ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t ro
     }
 }
 
-ALWAYS_INLINE __m512i int_at(const unsigned char *at)
-{
-    int32_t x;
-
-    memcpy(&x, at, sizeof(x));
-    return _mm512_set1_epi32(x);
-}
-
-ALWAYS_INLINE __m512 float_at(const unsigned char *at)
-{
-    float x;
-
-    memcpy(&x, at, sizeof(x));
-    return _mm512_set1_ps(x);
-}
-
 /* Where in a record the values of one step lie, in bytes. */
 struct step_at {
     size_t q, scale, sum, bias;
@@ -379,7 +320,7 @@ ALWAYS_INLINE void tile_step(int kind, const uint8_t *q, const float *scale,
     for (int c = 0; c < n_cols; c++) {
         const unsigned char *record = a + (size_t)c * a_stride;
         sum[c][0] =
-            kind & PANEL_MIN ? _mm512_setzero_si512() : int_at(record + at.bias);
+            kind & PANEL_MIN ? _mm512_setzero_si512() : word_at(record + at.bias);
         sum[c][1] = sum[c][0];
     }
     UNROLL
@@ -388,7 +329,7 @@ ALWAYS_INLINE void tile_step(int kind, const uint8_t *q, const float *scale,
         __m512i w1 = _mm512_loadu_si512(q + k * R + 64);
         UNROLL
         for (int c = 0; c < n_cols; c++) {
-            __m512i x = int_at(a + (size_t)c * a_stride + at.q + (size_t)k);
+            __m512i x = word_at(a + (size_t)c * a_stride + at.q + (size_t)k);
             sum[c][0] = _mm512_dpbusd_epi32(sum[c][0], w0, x);
             sum[c][1] = _mm512_dpbusd_epi32(sum[c][1], w1, x);
         }
@@ -441,11 +382,8 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int n_rows,
                   act->q_stride, where, n_cols, acc);
     }
     UNROLL
-    for (int c = 0; c < n_cols; c++) {
-        put16(y + (size_t)c * ldy, acc[c][0], n_rows, add);
-        if (n_rows > 16)
-            put16(y + (size_t)c * ldy + 16, acc[c][1], n_rows - 16, add);
-    }
+    for (int c = 0; c < n_cols; c++)
+        put32(y + (size_t)c * ldy, acc[c], n_rows, add);
 }
 
 ALWAYS_INLINE void gemm_kind(int kind, const struct panel *p, int n_rows,
@@ -548,11 +486,8 @@ ALWAYS_INLINE void tile_f32(const float *panel, size_t stride, int n_k, int n_ro
         }
     }
     UNROLL
-    for (int c = 0; c < n_cols; c++) {
-        put16(y + (size_t)c * ldy, acc[c][0], n_rows, add);
-        if (n_rows > 16)
-            put16(y + (size_t)c * ldy + 16, acc[c][1], n_rows - 16, add);
-    }
+    for (int c = 0; c < n_cols; c++)
+        put32(y + (size_t)c * ldy, acc[c], n_rows, add);
 }
 
 void avx512_gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the AVX-512 files of 16-bit products share: avx512_int16.c and avx512_bf16.c.
+ * What the AVX-512 files of products with many rows of activations share:
+ * avx512_panel.c, and with 16 bits a value avx512_int16.c and avx512_bf16.c.
  */
 #ifndef HADAL_MODEL_CPU_AVX512_WIDE_H
 #define HADAL_MODEL_CPU_AVX512_WIDE_H
 
-#include "model/cpu/kernels_x86.h"
-
-enum { WIDE_R = 32 }; /* panel_rows: two registers */
+#include "model/cpu/avx512.h"
 
 /* struct panel.kind */
 enum panel_kind {
@@ -15,12 +14,6 @@ enum panel_kind {
     PANEL_MIN = 2,    /* minima, not the offset of 128 */
     PANEL_WIDE = 4,   /* values of 16 bits */
 };
-
-/* The low n lanes. */
-ALWAYS_INLINE __mmask16 first16(int n)
-{
-    return (__mmask16)(n >= 16 ? 0xffff : (1 << (n > 0 ? n : 0)) - 1);
-}
 
 ALWAYS_INLINE __mmask32 first32(int n)
 {
@@ -31,18 +24,12 @@ ALWAYS_INLINE __mmask32 first32(int n)
 ALWAYS_INLINE void put32(float *y, const __m512 sum[2], int n, bool add)
 {
     UNROLL
-    for (int h = 0; h < 2; h++) {
-        __mmask16 mask = first16(n - 16 * h);
-        __m512 x = sum[h];
-
-        if (add)
-            x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, y + 16 * h));
-        _mm512_mask_storeu_ps(y + 16 * h, mask, x);
-    }
+    for (int h = 0; h < 2; h++)
+        put16(y + 16 * h, sum[h], n - 16 * h, add);
 }
 
-/* The 32-bit word at `at`, in all lanes: two neighbouring values of 16 bits. */
-ALWAYS_INLINE __m512i pair_at(const unsigned char *at)
+/* The 32-bit word at `at`, in all lanes: neighbouring values of 8 or 16 bits. */
+ALWAYS_INLINE __m512i word_at(const unsigned char *at)
 {
     int32_t x;
 
@@ -50,8 +37,13 @@ ALWAYS_INLINE __m512i pair_at(const unsigned char *at)
     return _mm512_set1_epi32(x);
 }
 
+ALWAYS_INLINE __m512 float_at(const unsigned char *at)
+{
+    return _mm512_castsi512_ps(word_at(at));
+}
+
 /* 16 x 16 words in registers, transposed. */
-ALWAYS_INLINE void wide_transpose(__m512i r[16])
+ALWAYS_INLINE void transpose_square(__m512i r[16])
 {
     UNROLL
     for (int i = 0; i < 16; i += 4) { /* within each 4 x 4 square */

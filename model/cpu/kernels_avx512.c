@@ -75,11 +75,7 @@ static void dots(const float *x, size_t x_stride, int n_x, const float *y,
 /* 16 values from the i-th, zeros from the n-th on (which i may be past). */
 ALWAYS_INLINE __m512 floats_or_zero(const float *x, int i, int n)
 {
-    int left = n - i;
-    __mmask16 mask =
-        (__mmask16)(left >= 16 ? 0xffff : (1 << (left > 0 ? left : 0)) - 1);
-
-    return _mm512_maskz_loadu_ps(mask, x + i);
+    return _mm512_maskz_loadu_ps(first16(n - i), x + i);
 }
 
 static void quantize(const float *x, int n, unsigned char *record)
@@ -177,7 +173,7 @@ static float exp_sum(float *x, int n, float max)
     __m512 sum = _mm512_setzero_ps();
 
     for (int i = 0; i < n; i += 16) {
-        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+        __mmask16 mask = first16(n - i);
         __m512 e = exp16(
             _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), _mm512_set1_ps(max)));
         _mm512_mask_storeu_ps(x + i, mask, e);
@@ -191,7 +187,7 @@ static float max_of(const float *x, int n)
     __m512 max = _mm512_set1_ps(-INFINITY);
 
     for (int i = 0; i < n; i += 16) {
-        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+        __mmask16 mask = first16(n - i);
         max = _mm512_mask_max_ps(max, mask, _mm512_maskz_loadu_ps(mask, x + i), max);
     }
     return _mm512_reduce_max_ps(max);
@@ -226,7 +222,7 @@ static void f16_to_f32(const uint16_t *h, float *x, int n)
 static void f32_to_f16(const float *x, uint16_t *h, int n)
 {
     for (int i = 0; i < n; i += 16) {
-        __mmask16 mask = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+        __mmask16 mask = first16(n - i);
         __m512 v = _mm512_maskz_loadu_ps(mask, x + i);
         _mm256_mask_storeu_epi16(h + i, mask,
                                  _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
