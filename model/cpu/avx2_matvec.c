@@ -342,21 +342,10 @@ ALWAYS_INLINE void matvec_float(enum tensor_type type, const unsigned char *w,
 
 /* ---- the table ---- */
 
-#define QUANTISED(type)                                                                \
-    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
-                              const struct act *a, float *y)                           \
-    {                                                                                  \
-        matvec(TYPE_##type, w, row_bytes, n_rows, a, y);                               \
-    }
-#define FLOAT(type)                                                                    \
-    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
-                              const struct act *a, float *y)                           \
-    {                                                                                  \
-        matvec_float(TYPE_##type, w, row_bytes, n_rows, a, y);                         \
-    }
-#define ROW(type) [TYPE_##type] = matvec_##type,
+#define QUANTISED(type) MATVEC(type, matvec)
+#define FLOAT(type) MATVEC(type, matvec_float)
 
 EACH_QUANTISED(QUANTISED)
 EACH_FLOAT(FLOAT)
 
-const matvec_fn avx2_matvec[KERNEL_TYPES] = {EACH_TYPE(ROW)};
+const matvec_fn avx2_matvec[KERNEL_TYPES] = {EACH_TYPE(MATVEC_ROW)};

@@ -370,23 +370,11 @@ void avx2_gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
 
 /* ---- the tables ---- */
 
-#define PACK(type)                                                                     \
-    static void pack_##type(const unsigned char *w, size_t row_bytes, int n_rows,      \
-                            struct panel *p)                                           \
-    {                                                                                  \
-        pack(TYPE_##type, w, row_bytes, n_rows, p);                                    \
-    }
-#define PACK_F32(type)                                                                 \
-    static void pack_f32_##type(const unsigned char *w, size_t row_bytes, int n_rows,  \
-                                int k0, int k1, float *panel)                          \
-    {                                                                                  \
-        pack_f32(TYPE_##type, w, row_bytes, n_rows, k0, k1, panel);                    \
-    }
-#define PACK_ROW(type) [TYPE_##type] = pack_##type,
-#define PACK_F32_ROW(type) [TYPE_##type] = pack_f32_##type,
+#define PACK_CODES(type) PACK(type, pack)
+#define PACK_FLOATS(type) PACK_F32(type, pack_f32)
 
-EACH_QUANTISED(PACK)
-EACH_TYPE(PACK_F32)
+EACH_QUANTISED(PACK_CODES)
+EACH_TYPE(PACK_FLOATS)
 
 const pack_fn avx2_pack[KERNEL_TYPES] = {EACH_QUANTISED(PACK_ROW)};
 const pack_f32_fn avx2_pack_f32[KERNEL_TYPES] = {EACH_TYPE(PACK_F32_ROW)};

@@ -207,17 +207,8 @@ ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t ro
                        q + g * GROUP * R + 2 * r, p->scale + g * R + r);
 }
 
-static void pack_f16(const unsigned char *w, size_t row_bytes, int n_rows,
-                     struct panel *p)
-{
-    pack(TYPE_F16, w, row_bytes, n_rows, p);
-}
-
-static void pack_bf16(const unsigned char *w, size_t row_bytes, int n_rows,
-                      struct panel *p)
-{
-    pack(TYPE_BF16, w, row_bytes, n_rows, p);
-}
+PACK(F16, pack)
+PACK(BF16, pack)
 
 /* ---- products ---- */
 
@@ -408,6 +399,6 @@ static void gemm(const struct panel *p, int n_rows, const struct act *a, int n_c
 const struct wide_kernels wide_avx512_int16 = {
     .record_bytes = record_bytes,
     .record = record,
-    .pack = {[TYPE_F16] = pack_f16, [TYPE_BF16] = pack_bf16},
+    .pack = {PACK_ROW(F16) PACK_ROW(BF16)},
     .gemm = gemm,
 };

@@ -490,36 +490,26 @@ ALWAYS_INLINE void tile_f32(const float *panel, size_t stride, int n_k, int n_ro
         put32(y + (size_t)c * ldy, acc[c], n_rows, add);
 }
 
-void avx512_gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
-                     const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
-                     bool add){
 #define TILE(c, n)                                                                     \
     tile_f32(panel, stride, n_k, n_rows, x + (size_t)(c)*x_stride, x_stride, n,        \
              y + (size_t)(c)*ldy, ldy, add)
+void avx512_gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
+                     const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
+                     bool add)
+{
     WIDE_TILES(n_cols, COLS_FLOAT, TILE, WIDE_CASES_12)
-#undef TILE
 }
+#undef TILE
 
 /* ---- the tables ---- */
 
-#define PACK(type)                                                                     \
-    static void pack_##type(const unsigned char *w, size_t row_bytes, int n_rows,      \
-                            struct panel *p)                                           \
-    {                                                                                  \
-        pack(TYPE_##type, w, row_bytes, n_rows, p);                                    \
-    }
-#define PACK_F32(kind, type)                                                           \
-    static void pack_f32_##type(const unsigned char *w, size_t row_bytes, int n_rows,  \
-                                int k0, int k1, float *panel)                          \
-    {                                                                                  \
-        pack_f32_##kind(TYPE_##type, w, row_bytes, n_rows, k0, k1, panel);             \
-    }
-#define PACK_QUANTISED(type) PACK_F32(quantised, type)
-#define PACK_FLOAT(type) PACK_F32(float, type)
-#define PACK_ROW(type) [TYPE_##type] = pack_##type,
-#define PACK_F32_ROW(type) [TYPE_##type] = pack_f32_##type,
+#define PACK_CODES(type) PACK(type, pack)
+#define PACK_F32_QUANTISED(type) PACK_F32(type, pack_f32_quantised)
+#define PACK_F32_FLOAT(type) PACK_F32(type, pack_f32_float)
 
-EACH_QUANTISED(PACK) EACH_QUANTISED(PACK_QUANTISED) EACH_FLOAT(PACK_FLOAT)
+EACH_QUANTISED(PACK_CODES)
+const pack_fn avx512_pack[KERNEL_TYPES] = {EACH_QUANTISED(PACK_ROW)};
 
-    const pack_fn avx512_pack[KERNEL_TYPES] = {EACH_QUANTISED(PACK_ROW)};
+EACH_QUANTISED(PACK_F32_QUANTISED)
+EACH_FLOAT(PACK_F32_FLOAT)
 const pack_f32_fn avx512_pack_f32[KERNEL_TYPES] = {EACH_TYPE(PACK_F32_ROW)};

@@ -189,6 +189,30 @@ struct cpu_kernels {
     X(IQ4_XS)
 #define EACH_TYPE(X) EACH_FLOAT(X) EACH_QUANTISED(X)
 
+/* A kernel of one type, and its place in a table: fn, whose first argument is the type,
+ * compiled for this one. */
+#define MATVEC(type, fn)                                                               \
+    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
+                              const struct act *a, float *y)                           \
+    {                                                                                  \
+        fn(TYPE_##type, w, row_bytes, n_rows, a, y);                                   \
+    }
+#define MATVEC_ROW(type) [TYPE_##type] = matvec_##type,
+#define PACK(type, fn)                                                                 \
+    static void pack_##type(const unsigned char *w, size_t row_bytes, int n_rows,      \
+                            struct panel *p)                                           \
+    {                                                                                  \
+        fn(TYPE_##type, w, row_bytes, n_rows, p);                                      \
+    }
+#define PACK_ROW(type) [TYPE_##type] = pack_##type,
+#define PACK_F32(type, fn)                                                             \
+    static void pack_f32_##type(const unsigned char *w, size_t row_bytes, int n_rows,  \
+                                int k0, int k1, float *panel)                          \
+    {                                                                                  \
+        fn(TYPE_##type, w, row_bytes, n_rows, k0, k1, panel);                          \
+    }
+#define PACK_F32_ROW(type) [TYPE_##type] = pack_f32_##type,
+
 extern const struct cpu_kernels cpu_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;   /* AVX2, FMA, F16C */

@@ -31,8 +31,9 @@ static float dot(const float *a, const float *b, int n)
 }
 
 /* Type of row as the functions below see it: quant.c's reader of it. */
-static inline void matvec_any(const unsigned char *w, size_t row_bytes, int n_rows,
-                              const struct act *a, float *y, enum tensor_type type)
+static inline void matvec_any(enum tensor_type type, const unsigned char *w,
+                              size_t row_bytes, int n_rows, const struct act *a,
+                              float *y)
 {
     const struct quant_type *t = quant_find(type);
     float chunk[CHUNK];
@@ -49,8 +50,9 @@ static inline void matvec_any(const unsigned char *w, size_t row_bytes, int n_ro
     }
 }
 
-static inline void pack_f32_any(const unsigned char *w, size_t row_bytes, int n_rows,
-                                int k0, int k1, float *panel, enum tensor_type type)
+static inline void pack_f32_any(enum tensor_type type, const unsigned char *w,
+                                size_t row_bytes, int n_rows, int k0, int k1,
+                                float *panel)
 {
     const struct quant_type *t = quant_find(type);
     float chunk[CHUNK];
@@ -68,19 +70,11 @@ static inline void pack_f32_any(const unsigned char *w, size_t row_bytes, int n_
     }
 }
 
-#define SCALAR_KERNELS(type)                                                           \
-    static void matvec_##type(const unsigned char *w, size_t row_bytes, int n_rows,    \
-                              const struct act *a, float *y)                           \
-    {                                                                                  \
-        matvec_any(w, row_bytes, n_rows, a, y, TYPE_##type);                           \
-    }                                                                                  \
-    static void pack_f32_##type(const unsigned char *w, size_t row_bytes, int n_rows,  \
-                                int k0, int k1, float *panel)                          \
-    {                                                                                  \
-        pack_f32_any(w, row_bytes, n_rows, k0, k1, panel, TYPE_##type);                \
-    }
+#define MATVEC_ANY(type) MATVEC(type, matvec_any)
+#define PACK_F32_ANY(type) PACK_F32(type, pack_f32_any)
 
-EACH_TYPE(SCALAR_KERNELS)
+EACH_TYPE(MATVEC_ANY)
+EACH_TYPE(PACK_F32_ANY)
 
 static void gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
                      const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
@@ -166,9 +160,6 @@ static void f32_to_f16(const float *x, uint16_t *h, int n)
     for (int i = 0; i < n; i++)
         h[i] = quant_f32_to_f16(x[i]);
 }
-
-#define MATVEC_ROW(type) [TYPE_##type] = matvec_##type,
-#define PACK_F32_ROW(type) [TYPE_##type] = pack_f32_##type,
 
 static const matvec_fn matvec[KERNEL_TYPES] = {EACH_TYPE(MATVEC_ROW)};
 /* There is none: products read floats. */
