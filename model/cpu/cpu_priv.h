@@ -39,7 +39,7 @@ struct thread_scratch {
     float *panel_f32; /* [PANEL_K_F32][PANEL_ROWS_MAX] */
     float *attend;    /* grown by attn.c */
     size_t attend_cap;
-    float *residual; /* grown by gemm_quantise */
+    float *residual; /* grown by gemm_fill */
     size_t residual_cap;
     void *memory;
 };
@@ -105,14 +105,10 @@ static inline struct act act_rows(struct act a, int first, int step)
 {
     a.x += (size_t)first * a.x_stride;
     a.x_stride *= (size_t)step;
-    if (a.q != NULL) {
-        a.q += (size_t)first * a.q_stride;
-        a.q_stride *= (size_t)step;
-    }
     for (int f = 0; f < ACT_FORMS; f++)
-        if (a.wide[f].q != NULL) {
-            a.wide[f].q += (size_t)first * a.wide[f].q_stride;
-            a.wide[f].q_stride *= (size_t)step;
+        if (a.form[f].q != NULL) {
+            a.form[f].q += (size_t)first * a.form[f].q_stride;
+            a.form[f].q_stride *= (size_t)step;
         }
     return a;
 }

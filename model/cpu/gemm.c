@@ -75,22 +75,12 @@ struct act gemm_place(const struct backend *be, const float *x, size_t x_stride,
     struct act a = {
         .n_in = n_in, .n_pad = act_padded(n_in), .x = x, .x_stride = x_stride};
 
-    for (int f = 0; f < ACT_FORMS; f++) {
-        size_t stride;
-
-        if (!(forms >> f & 1))
-            continue;
-        stride = record_bytes(be, a.n_pad, f);
-        if (f == ACT_INT8) {
-            a.q = memory;
-            a.q_stride = stride;
-            a.residual = be->residual;
-        } else {
-            a.wide[f].q = memory;
-            a.wide[f].q_stride = stride;
+    for (int f = 0; f < ACT_FORMS; f++)
+        if (forms >> f & 1) {
+            a.form[f].q = memory;
+            a.form[f].q_stride = record_bytes(be, a.n_pad, f);
+            memory += (size_t)n_rows * a.form[f].q_stride;
         }
-        memory += (size_t)n_rows * stride;
-    }
     return a;
 }
 
@@ -118,14 +108,17 @@ void gemm_fill(const struct backend *be, int thread, const struct act *a, int ro
 {
     const float *x = a->x + (size_t)row * a->x_stride;
 
-    if (a->q != NULL)
-        fill_int8(be, thread, x, a->n_in,
-                  memory + (a->q - memory) + (size_t)row * a->q_stride);
-    for (int f = 0; f < ACT_FORMS; f++)
-        if (a->wide[f].q != NULL)
-            be->wide[f]->record(x, a->n_in,
-                                memory + (a->wide[f].q - memory) +
-                                    (size_t)row * a->wide[f].q_stride);
+    for (int f = 0; f < ACT_FORMS; f++) {
+        unsigned char *record;
+
+        if (a->form[f].q == NULL)
+            continue;
+        record = memory + (a->form[f].q - memory) + (size_t)row * a->form[f].q_stride;
+        if (f == ACT_INT8)
+            fill_int8(be, thread, x, a->n_in, record);
+        else
+            be->wide[f]->record(x, a->n_in, record);
+    }
 }
 
 struct fill_task {
@@ -191,12 +184,14 @@ static void unit_matvec(const struct backend *be, const struct job *job, int r0,
     while (n_rows > 0) {
         int n = n_rows < UNIT_BYTES / 64 ? n_rows : UNIT_BYTES / 64;
         for (int c = 0; c < job->n_cols; c++) {
-            struct act a = act_rows(job->a, c, 1);
+            struct act a = job->a;
             float *y = job->y + (size_t)c * job->ldy + r0;
+            a.x += (size_t)c * a.x_stride;
+            if (a.q != NULL)
+                a.q += (size_t)c * a.q_stride;
             matvec(w, job->row_bytes, n, &a, sum);
             for (int r = 0; r < n; r++)
-                y[r] = (job->add ? y[r] : 0.0f) + sum[r] +
-                       (job->bias != NULL ? job->bias[r0 + r] : 0.0f);
+                y[r] = (job->add ? y[r] : 0.0f) + sum[r];
         }
         r0 += n;
         n_rows -= n;
@@ -237,45 +232,29 @@ static void add_bias(const struct job *job, int r0, int n_rows)
             job->y[(size_t)c * job->ldy + (size_t)(r0 + r)] += job->bias[r0 + r];
 }
 
-/* The same for many, by panels of at most PANEL_K columns. */
+/* The same for many, by panels of at most PANEL_K or PANEL_K_WIDE columns. */
 static void unit_panel(const struct backend *be, const struct job *job, int r0,
                        int n_rows, struct thread_scratch *scratch)
 {
     const unsigned char *w = job->w + (size_t)r0 * job->row_bytes;
-    const struct cpu_kernels *k = be->kernels;
+    const struct wide_kernels *wide = be->wide[job->form]; /* ACT_INT8: NULL */
+    const enum tensor_type type = job->type->type;
+    const int n_in = job->a.n_in, width = wide != NULL ? PANEL_K_WIDE : PANEL_K;
+    pack_fn pack = be->kernels->pack[type];
+    gemm_fn gemm = wide != NULL ? wide->gemm : be->kernels->gemm;
     struct panel *p = &scratch->panel;
     bool add = job->add;
 
-    for (p->k0 = 0; p->k0 < job->a.n_in; p->k0 = p->k1, add = true) {
-        p->k1 = job->a.n_in - p->k0 < PANEL_K ? job->a.n_in : p->k0 + PANEL_K;
-        k->pack[job->type->type](w, job->row_bytes, n_rows, p);
-        k->gemm(p, n_rows, &job->a, job->n_cols, job->y + r0, job->ldy, add);
+    if (wide != NULL && wide->pack[type] != NULL)
+        pack = wide->pack[type];
+    for (p->k0 = 0; p->k0 < n_in; p->k0 = p->k1, add = true) {
+        p->k1 = n_in - p->k0 < width ? n_in : p->k0 + width;
+        pack(w, job->row_bytes, n_rows, p);
+        gemm(p, n_rows, &job->a, job->n_cols, job->y + r0, job->ldy, add);
         if (job->a.residual) {
             struct act second = second_records(job->a);
-            k->gemm(p, n_rows, &second, job->n_cols, job->y + r0, job->ldy, true);
+            gemm(p, n_rows, &second, job->n_cols, job->y + r0, job->ldy, true);
         }
-    }
-}
-
-/* ... with activations of 16 bits. */
-static void unit_wide(const struct backend *be, const struct job *job, int r0,
-                      int n_rows, struct thread_scratch *scratch)
-{
-    const unsigned char *w = job->w + (size_t)r0 * job->row_bytes;
-    const struct wide_kernels *k = be->wide[job->form];
-    pack_fn pack = k->pack[job->type->type] != NULL
-                       ? k->pack[job->type->type]
-                       : be->kernels->pack[job->type->type];
-    struct panel *p = &scratch->panel;
-    struct act a = job->a;
-    bool add = job->add;
-
-    a.q = a.wide[job->form].q;
-    a.q_stride = a.wide[job->form].q_stride;
-    for (p->k0 = 0; p->k0 < a.n_in; p->k0 = p->k1, add = true) {
-        p->k1 = a.n_in - p->k0 < PANEL_K_WIDE ? a.n_in : p->k0 + PANEL_K_WIDE;
-        pack(w, job->row_bytes, n_rows, p);
-        k->gemm(p, n_rows, &a, job->n_cols, job->y + r0, job->ldy, add);
     }
 }
 
@@ -302,24 +281,28 @@ static void unit_float(const struct backend *be, const struct job *job, int r0,
 static void unit_many(const struct backend *be, const struct job *job, int r0,
                       int n_rows, struct thread_scratch *scratch)
 {
-    if (job->form == ACT_INT8)
+    if (job->form < ACT_FORMS)
         unit_panel(be, job, r0, n_rows, scratch);
-    else if (job->form < ACT_FORMS)
-        unit_wide(be, job, r0, n_rows, scratch);
     else if (wants_blas(be, job))
         unit_blas(be, job, r0, n_rows, scratch);
     else
         unit_float(be, job, r0, n_rows, scratch);
-    add_bias(job, r0, n_rows);
 }
 
-static enum act_form form_of_job(const struct backend *be, const struct job *job)
+/* Which of the forms that there are the job reads. */
+static void choose_form(const struct backend *be, struct job *job)
 {
+    struct act *a = &job->a;
     unsigned offered = 0;
 
     for (int f = 0; f < ACT_FORMS; f++)
-        offered |= job->a.wide[f].q != NULL ? 1u << f : 0;
-    return best_form(be, job->type, offered);
+        offered |= a->form[f].q != NULL ? 1u << f : 0;
+    job->form = best_form(be, job->type, offered);
+    if (job->form == ACT_FORMS)
+        return;
+    a->q = a->form[job->form].q;
+    a->q_stride = a->form[job->form].q_stride;
+    a->residual = job->form == ACT_INT8 && be->residual;
 }
 
 /* Panels are worth their unpacking from some columns on; but the 16-bit forms are read
@@ -356,6 +339,7 @@ static void gemm_unit(void *ctx, int unit, int thread)
         unit_matvec(t->be, job, r0, n);
     else
         unit_many(t->be, job, r0, n, &t->be->thread[thread]);
+    add_bias(job, r0, n);
 }
 
 static int unit_rows(const struct backend *be, const struct job *job)
@@ -374,7 +358,7 @@ void gemm_run(struct backend *be, struct job *job, int n_jobs)
     int n_units = 0;
 
     for (int i = 0; i < n_jobs; i++) {
-        job[i].form = form_of_job(be, &job[i]);
+        choose_form(be, &job[i]);
         job[i].unit_rows = unit_rows(be, &job[i]);
         job[i].first_unit = n_units;
         if (job[i].n_cols == 0)

@@ -35,8 +35,9 @@ enum act_form {
     ACT_FORMS,
 };
 
-/* Rows of activations, each [n_in]. x: float rows, x_stride floats apart. q: quantised
- * rows, q_stride bytes apart (or NULL); each is one record of five arrays,
+/* Rows of activations, each [n_in]. x: float rows, x_stride floats apart. q: records of
+ * the form that a kernel reads, q_stride bytes apart (or NULL). That of ACT_INT8 is
+ * five arrays,
  *
  *   int8_t  q[n_pad]            value = scale * q
  *   float   pair[n_pad/256][2][8]  8 scales of 32 values each; 8 times scale * sum of
@@ -58,7 +59,7 @@ struct act {
     struct {
         const unsigned char *q; /* or NULL */
         size_t q_stride;
-    } wide[ACT_FORMS]; /* likewise, of the other forms */
+    } form[ACT_FORMS]; /* what there is; gemm_run makes one of them q */
 };
 
 static inline int act_padded(int n_in)
@@ -114,6 +115,11 @@ typedef void (*pack_fn)(const unsigned char *w, size_t row_bytes, int n_rows,
 typedef void (*pack_f32_fn)(const unsigned char *w, size_t row_bytes, int n_rows,
                             int k0, int k1, float *panel);
 
+/* y[c * ldy + r] (+)= sum over k of panel[r][k] * a[c][k], rows r < n_rows, columns
+ * (rows of activations) c < n_cols. */
+typedef void (*gemm_fn)(const struct panel *p, int n_rows, const struct act *a,
+                        int n_cols, float *y, size_t ldy, bool add);
+
 /* Panels times rows of activations that have 16 bits a value, in a record of the
  * table's own. `pack`: of float types; quantised ones go with the panels of struct
  * cpu_kernels, if `gemm` takes them. */
@@ -121,9 +127,7 @@ struct wide_kernels {
     size_t (*record_bytes)(int n_pad);
     void (*record)(const float *x, int n, unsigned char *record);
     pack_fn pack[KERNEL_TYPES];
-    /* As that of struct cpu_kernels; a->q are records of this table. */
-    void (*gemm)(const struct panel *p, int n_rows, const struct act *a, int n_cols,
-                 float *y, size_t ldy, bool add);
+    gemm_fn gemm;
 };
 
 struct cpu_kernels {
@@ -139,10 +143,7 @@ struct cpu_kernels {
     const pack_fn *pack;
     const pack_f32_fn *pack_f32;
 
-    /* y[c * ldy + r] (+)= sum over k of panel[r][k] * a[c][k], rows r < n_rows, columns
-     * (rows of activations) c < n_cols. */
-    void (*gemm)(const struct panel *p, int n_rows, const struct act *a, int n_cols,
-                 float *y, size_t ldy, bool add);
+    gemm_fn gemm;
     /* The same in float: panel [n_k][stride], of which panel_rows columns are read, and
      * x[c * x_stride + k]. */
     void (*gemm_f32)(const float *panel, size_t stride, int n_k, int n_rows,

@@ -163,24 +163,20 @@ static void sort_slots(struct moe *m)
     m->first[0] = 0;
 }
 
-/* Records of one form, and those of the slots. */
-static void copy_record(const unsigned char *from, const unsigned char *to,
-                        size_t stride, const struct moe *m, int slot)
-{
-    if (to != NULL)
-        memcpy(m->sorted + (to - m->sorted) + (size_t)slot * stride,
-               from + (size_t)m->row[slot] * stride, stride);
-}
-
 static void gather_unit(void *ctx, int slot, int thread)
 {
     const struct moe *m = ctx;
     const struct act *from = &m->x, *to = &m->by_slot;
 
     (void)thread;
-    copy_record(from->q, to->q, to->q_stride, m, slot);
-    for (int f = 0; f < ACT_FORMS; f++)
-        copy_record(from->wide[f].q, to->wide[f].q, to->wide[f].q_stride, m, slot);
+    for (int f = 0; f < ACT_FORMS; f++) {
+        const unsigned char *q = to->form[f].q;
+        size_t stride = to->form[f].q_stride;
+
+        if (q != NULL)
+            memcpy(m->sorted + (q - m->sorted) + (size_t)slot * stride,
+                   from->form[f].q + (size_t)m->row[slot] * stride, stride);
+    }
     if (m->sorted_x != NULL)
         memcpy(m->sorted_x + (size_t)slot * to->x_stride,
                from->x + (size_t)m->row[slot] * from->x_stride,
@@ -200,7 +196,8 @@ static struct act sort_rows(struct moe *m)
         struct act a = m->x;
 
         a.x_stride = 0;
-        a.q_stride = 0;
+        for (int f = 0; f < ACT_FORMS; f++)
+            a.form[f].q_stride = 0;
         return a;
     }
     m->sorted = scratch_get(m->be, SCRATCH_SORTED,
