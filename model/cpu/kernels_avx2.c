@@ -132,21 +132,16 @@ ALWAYS_INLINE float magnitude(const __m256 v[4])
 static void quantize(const float *x, int n, unsigned char *record)
 {
     const int n_pad = act_padded(n);
-    float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
-    int32_t *bias32 = (int32_t *)(void *)(record + act_at_bias32(n_pad));
-    int32_t *bias16 = (int32_t *)(void *)(record + act_at_bias16(n_pad));
 
     for (int i = 0, b = 0; i < n_pad; i += 32, b++) {
         __m256 v[4];
         __m256i q[4];
         __m256i keep;
-        float *pair = (float *)(void *)(record + act_at_pair(n_pad, b));
         float max;
         int first, second;
 
         load32(x + i, n - i < 0 ? 0 : n - i, v);
         max = magnitude(v);
-        pair[0] = max < 1e-30f ? 0 : max / 127.0f;
         /* of damaged rows the scale alone is not finite: the integers stay in range */
         keep = _mm256_set1_epi32(max <= FLT_MAX ? -1 : 0);
         UNROLL
@@ -158,12 +153,7 @@ static void quantize(const float *x, int n, unsigned char *record)
         _mm256_storeu_si256((__m256i *)(void *)(record + i), bytes_of(q));
         first = sum_int(_mm256_add_epi32(q[0], q[1]));
         second = sum_int(_mm256_add_epi32(q[2], q[3]));
-        sum16[2 * b] = pair[0] * (float)first;
-        sum16[2 * b + 1] = pair[0] * (float)second;
-        pair[8] = pair[0] * (float)(first + second);
-        bias16[2 * b] = -128 * first;
-        bias16[2 * b + 1] = -128 * second;
-        bias32[b] = -128 * (first + second);
+        x86_put_sums(record, n_pad, b, max, first, second);
     }
 }
 

@@ -81,12 +81,8 @@ ALWAYS_INLINE __m512 floats_or_zero(const float *x, int i, int n)
 static void quantize(const float *x, int n, unsigned char *record)
 {
     const int n_pad = act_padded(n);
-    float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
-    int32_t *bias32 = (int32_t *)(void *)(record + act_at_bias32(n_pad));
-    int32_t *bias16 = (int32_t *)(void *)(record + act_at_bias16(n_pad));
 
     for (int i = 0, b = 0; i < n_pad; i += 32, b++) {
-        float *pair = (float *)(void *)(record + act_at_pair(n_pad, b));
         __m512 v0 = floats_or_zero(x, i, n), v1 = floats_or_zero(x, i + 16, n);
         /* 0 * x is NaN where x is not finite: that must not be lost in the maximum */
         __m512 zero =
@@ -105,13 +101,7 @@ static void quantize(const float *x, int n, unsigned char *record)
         _mm_storeu_si128((__m128i *)(void *)(record + i), _mm512_cvtsepi32_epi8(q0));
         _mm_storeu_si128((__m128i *)(void *)(record + i + 16),
                          _mm512_cvtsepi32_epi8(q1));
-        pair[0] = max < 1e-30f ? 0 : max / 127.0f;
-        sum16[2 * b] = pair[0] * (float)first;
-        sum16[2 * b + 1] = pair[0] * (float)second;
-        pair[8] = pair[0] * (float)(first + second);
-        bias16[2 * b] = -128 * first;
-        bias16[2 * b + 1] = -128 * second;
-        bias32[b] = -128 * (first + second);
+        x86_put_sums(record, n_pad, b, max, first, second);
     }
 }
 
