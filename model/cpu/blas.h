@@ -8,16 +8,15 @@
 #ifndef HADAL_MODEL_CPU_BLAS_H
 #define HADAL_MODEL_CPU_BLAS_H
 
-#include <stdbool.h>
-
 struct blas {
     void *library; /* NULL: there is none */
     void (*function)(void);
 };
 
-/* False where it was left out of the build or is not on this machine. It uses one
- * thread: OPENBLAS_NUM_THREADS is 1 (main.c), since the pool divides the work. */
-bool blas_open(struct blas *blas);
+/* blas->library stays NULL where it was left out of the build or is not on this
+ * machine. It uses one thread: OPENBLAS_NUM_THREADS is 1 (main.c), since the pool
+ * divides the work. */
+void blas_open(struct blas *blas);
 void blas_close(struct blas *blas); /* accepts zeroed storage */
 
 /* y[c * ldy + r] = beta y + sum over k of w[r * n + k] a[c * lda + k], for c < n_cols

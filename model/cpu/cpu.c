@@ -10,7 +10,6 @@
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -87,7 +86,7 @@ static struct backend *cpu_open(int n_threads, struct err *err)
     if (be->kernels == NULL)
         goto fail;
     if (be->kernels->gemm == NULL)
-        (void)blas_open(&be->blas); /* else the panels of gemm.c */
+        blas_open(&be->blas); /* else the panels of gemm.c */
     be->wide[ACT_INT16] = be->kernels->int16;
     be->wide[ACT_BF16] = detect_bf16(be->kernels);
     be->pool = pool_open(n_threads, err);
@@ -98,7 +97,6 @@ static struct backend *cpu_open(int n_threads, struct err *err)
     for (int i = 0; i < n_threads; i++)
         if (!thread_scratch_init(&be->thread[i], err))
             goto fail;
-    snprintf(be->description, sizeof(be->description), "%s", be->kernels->features);
     return be;
 fail:
     cpu_close(be);
@@ -112,7 +110,7 @@ static int cpu_n_threads(const struct backend *be)
 
 static const char *cpu_describe(const struct backend *be)
 {
-    return be->description;
+    return be->kernels->features;
 }
 
 /* Tells the system that a weight will be read: a hint, whose failure changes nothing.

@@ -58,7 +58,6 @@ struct backend {
         size_t cap;
     } scratch[SCRATCH_SLOTS];
     uint64_t weight_bytes;
-    char description[64];
 };
 
 /* At least `bytes` of the slot's memory; what was in it is lost when it grows. */
