@@ -382,8 +382,11 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int n_rows,
                   act->q_stride, where, n_cols, acc);
     }
     UNROLL
-    for (int c = 0; c < n_cols; c++)
-        put32(y + (size_t)c * ldy, acc[c], n_rows, add);
+    for (int c = 0; c < n_cols; c++) {
+        put16(y + (size_t)c * ldy, acc[c][0], n_rows, add);
+        if (n_rows > 16)
+            put16(y + (size_t)c * ldy + 16, acc[c][1], n_rows - 16, add);
+    }
 }
 
 ALWAYS_INLINE void gemm_kind(int kind, const struct panel *p, int n_rows,
@@ -486,8 +489,11 @@ ALWAYS_INLINE void tile_f32(const float *panel, size_t stride, int n_k, int n_ro
         }
     }
     UNROLL
-    for (int c = 0; c < n_cols; c++)
-        put32(y + (size_t)c * ldy, acc[c], n_rows, add);
+    for (int c = 0; c < n_cols; c++) {
+        put16(y + (size_t)c * ldy, acc[c][0], n_rows, add);
+        if (n_rows > 16)
+            put16(y + (size_t)c * ldy + 16, acc[c][1], n_rows - 16, add);
+    }
 }
 
 #define TILE(c, n)                                                                     \

@@ -39,7 +39,10 @@ ALWAYS_INLINE __m512i word_at(const unsigned char *at)
 
 ALWAYS_INLINE __m512 float_at(const unsigned char *at)
 {
-    return _mm512_castsi512_ps(word_at(at));
+    float x;
+
+    memcpy(&x, at, sizeof(x));
+    return _mm512_set1_ps(x);
 }
 
 /* 16 x 16 words in registers, transposed. */
