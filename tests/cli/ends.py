@@ -24,6 +24,23 @@ def wait_for_output(p):
     return os.read(p.stdout.fileno(), 65536)
 
 
+def wait_for_sessions(h, count):
+    """Returns once the history holds so many: an answer has begun then."""
+    while len(h.works("log", "--json").json()) < count:
+        time.sleep(0.05)
+
+
+def wait_for_handlers(p):
+    """Returns once the program catches signals: before, they just end it."""
+    while p.poll() is None:
+        status = open(f"/proc/{p.pid}/status").read()
+        caught = int(status.split("SigCgt:")[1].split()[0], 16)
+        if caught >> (signal.SIGHUP - 1) & 1:        # the last to be set
+            return
+        time.sleep(0.01)
+    check(False, f"ended before it caught signals: {p.communicate()}")
+
+
 def last(h):
     return h.messages()[-1]
 
@@ -46,13 +63,13 @@ def test_signals(h):
 
 def test_signal_json(h):
     p = h.start(*slow_answer(h), "--stream-json")
-    time.sleep(0.5)
+    wait_for_output(p)
     p.send_signal(signal.SIGINT)
     r = finish(p)
     equal(r.code, 130, r)
     check(b'"stop_reason":"interrupt"' in r.out.splitlines()[-1], r.out[-300:])
     p = h.start(*slow_answer(h), "--json")
-    time.sleep(0.5)
+    wait_for_sessions(h, 2)
     p.send_signal(signal.SIGTERM)
     r = finish(p)
     equal((r.code, r.json()["stop_reason"]), (143, "interrupt"))
@@ -61,7 +78,7 @@ def test_signal_json(h):
 
 def test_signal_before_input(h):
     p = h.start("run", "-m", tiny(), "--json", stdin=subprocess.PIPE)
-    time.sleep(0.5)
+    wait_for_handlers(p)
     p.send_signal(signal.SIGINT)
     p.wait(60)
     r = finish(p)
