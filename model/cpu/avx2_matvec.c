@@ -273,11 +273,12 @@ ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
     for (int g = 0; g < n_whole; g++) {
         const unsigned char *group = w + (size_t)g * bytes;
 
-        for (int r = 0; r < n; r++)
-            x86_prefetch(f.type, group + (size_t)r * row_bytes);
+        x86_ask_ahead(n, w, row_bytes, (size_t)g * bytes, bytes);
         add_group(f, n, group, row_bytes, 8, a, g, sum);
     }
     if (n_left > 0) {
+        x86_ask_ahead(n, w, row_bytes, (size_t)n_whole * bytes,
+                      row_bytes - (size_t)n_whole * bytes);
         for (int r = 0; r < n; r++)
             (void)x86_group(f.type, w + (size_t)r * row_bytes + (size_t)n_whole * bytes,
                             n_left, copy[r]);

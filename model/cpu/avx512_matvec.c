@@ -574,18 +574,6 @@ ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
     }
 }
 
-/* While group g of n rows is multiplied: asks memory for as much of what comes later,
- * in one stream, as rows lie. */
-ALWAYS_INLINE void ask_ahead(int n, const unsigned char *w, size_t row_bytes,
-                             size_t bytes, int g)
-{
-    const size_t all = (size_t)n * bytes, tile = (size_t)n * row_bytes;
-    const size_t ahead = tile > PREFETCH_BYTES ? tile : PREFETCH_BYTES;
-
-    for (size_t i = 0; i < all; i += 64)
-        _mm_prefetch((const char *)w + ahead + (size_t)g * all + i, _MM_HINT_T1);
-}
-
 /* Up to ROWS rows, of those that end at `end`. */
 ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
                              size_t row_bytes, const unsigned char *end,
@@ -593,7 +581,8 @@ ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
 {
     const size_t bytes = x86_group_bytes(f.type);
     const int n_whole = a->n_in / GROUP, n_left = a->n_in % GROUP;
-    const unsigned char *rest = w + (size_t)n_whole * bytes;
+    const size_t at = (size_t)n_whole * bytes; /* of what is left over */
+    const unsigned char *rest = w + at;
     float all[ROWS];
     __m512 sum[ROWS];
 
@@ -601,9 +590,11 @@ ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
     for (int r = 0; r < ROWS; r++)
         sum[r] = _mm512_setzero_ps();
     for (int g = 0; g < n_whole; g++) {
-        ask_ahead(n, w, row_bytes, bytes, g);
+        x86_ask_ahead(n, w, row_bytes, (size_t)g * bytes, bytes);
         add_group(f, n, w + (size_t)g * bytes, row_bytes, end, 2, GROUP, a, g, sum);
     }
+    if (n_left > 0)
+        x86_ask_ahead(n, w, row_bytes, at, row_bytes - at);
     if (x86_is_small(f.type) && n_left > GROUP / 2)
         add_group(f, n, rest, row_bytes, end, 2, n_left, a, n_whole, sum);
     else if (x86_is_small(f.type) && n_left > 0)
