@@ -475,6 +475,8 @@ static void set_request(struct http_call *call, const struct http_request *r)
     /* A call that is ended waits for no answer about a host's name. */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+    if (url_is_local_http(r->url)) /* by a proxy it would leave this machine */
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (r->head)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     if (r->fresh)

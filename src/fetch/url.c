@@ -107,6 +107,18 @@ bool url_check(const char *url, bool allow_http, struct err *err)
     return ok;
 }
 
+bool url_is_local_http(const char *url)
+{
+    struct url u;
+    bool is_local;
+
+    if (!parse(url, &u))
+        return false;
+    is_local = strcasecmp(u.scheme, "http") == 0 && is_loopback(u.host);
+    url_release(&u);
+    return is_local;
+}
+
 /* location made absolute; owned, or NULL. */
 static char *resolve(const char *from, const char *location)
 {

@@ -23,6 +23,9 @@ bool url_check(const char *url, bool allow_http, struct err *err) MUST_USE;
 char *url_redirect(const char *from, const char *location, bool allow_http,
                    struct err *err) MUST_USE;
 
+/* True for http to this machine: allowed unencrypted, since it stays here. */
+bool url_is_local_http(const char *url);
+
 bool url_same_origin(const char *a, const char *b);
 
 /* Scheme, host and path: without query (it may carry a signature) and user; owned. */

@@ -10,6 +10,7 @@ import pty
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -520,7 +521,7 @@ def test_token(h):
         hub.token = canary
         hub.add("org/repo", {"m.gguf": data}, gated=True)
         r = h.fails(4, "pull", "org/repo", names="HF_TOKEN")
-        check("licence" in r.lines[0], r)
+        check(f"accept the licence at {hub.url}/org/repo," in r.lines[0], r)
         h.env["HF_TOKEN"] = "hf_other"
         r = h.fails(4, "pull", "org/repo", names=hub.url + "/org/repo")
         check("hf_other" not in r.lines[0], r)
@@ -564,6 +565,24 @@ def test_loopback_http(h):
         h.works("pull", "org/repo")
 
 
+def test_loopback_proxy(h):
+    """What is not encrypted stays on this machine: no proxy is asked for it."""
+    with Started(h, tls=False) as hub:
+        hub.token = h.env["HF_TOKEN"] = "hf_CANARY"
+        hub.add("org/repo", {"m.gguf": bytes_of(100000)}, gated=True)
+        del h.env["no_proxy"]
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            for name in ("http_proxy", "all_proxy", "ALL_PROXY"):
+                h.env[name] = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+            h.works("pull", "org/repo")
+            proxy.settimeout(0)
+            try:
+                proxy.accept()
+            except BlockingIOError:
+                return
+        check(False, "the proxy was asked")
+
+
 def test_name_like_loopback(h):
     """A name that begins like an address of this machine is somebody else's."""
     h.env["HF_ENDPOINT"] = "http://127.hub.invalid"
@@ -572,8 +591,10 @@ def test_name_like_loopback(h):
 
 def test_offline_and_nowhere(h):
     h.env["HF_ENDPOINT"] = "https://127.0.0.1:1"
-    h.fails(4, "pull", "org/repo", env={"HF_HUB_OFFLINE": "1"}, names="HF_HUB_OFFLINE")
-    h.fails(4, "pull", "org/repo", names="127.0.0.1:1")
+    for said in ("1", "ON", "yes", "True"):
+        h.fails(4, "pull", "org/repo", env={"HF_HUB_OFFLINE": said}, names="HF_HUB_OFFLINE")
+    for said in ("0", "off", ""):
+        h.fails(4, "pull", "org/repo", env={"HF_HUB_OFFLINE": said}, names="127.0.0.1:1")
 
 
 def test_offline(h):
