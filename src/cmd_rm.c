@@ -18,6 +18,7 @@
 #include "src/hub_cache.h"
 #include "src/human.h"
 #include "src/output.h"
+#include "src/stores.h"
 
 enum { READ_BYTES = 1 << 20 };
 
@@ -121,7 +122,7 @@ static bool verify_links(const struct catalog_model *model, size_t *n_bad,
     bool ok = true;
 
     if (!hub_links_of(model->path, &links, NULL))
-        return verify_file(model->path, "", n_bad, err);
+        return verify_file(model->path, stores_digest_of(model->path), n_bad, err);
     for (size_t i = 0; ok && i < links.n; i++)
         ok = verify_file(links.link[i].path, links.link[i].blob, n_bad, err);
     hub_links_release(&links);
@@ -137,7 +138,7 @@ bool cmd_verify(const struct options *opt, struct err *err)
 
     if (ok && n_bad > 0)
         ok = err_set(err, ERR_MODEL,
-                     "'%s' is damaged on the disk; 'hadal rm' it and pull it again",
+                     "'%s' is damaged on the disk; remove it and fetch it again",
                      model.name);
     catalog_model_release(&model);
     return ok;

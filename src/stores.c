@@ -150,3 +150,13 @@ void stores_each_of_lm_studio(hub_file_fn fn, void *ctx)
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         walk(home, folders[i], found_file, fn, ctx);
 }
+
+const char *stores_digest_of(const char *path)
+{
+    const char *name = path_base_name(path);
+
+    return strncmp(name, "sha256-", 7) == 0 &&
+                   digest_kind_of_hex(name + 7) == DIGEST_SHA256
+               ? name + 7
+               : "";
+}

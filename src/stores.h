@@ -16,4 +16,7 @@
 void stores_each_of_ollama(hub_file_fn fn, void *ctx);
 void stores_each_of_lm_studio(hub_file_fn fn, void *ctx);
 
+/* The SHA-256 that a blob of ollama's has for its name, inside path; else "". */
+const char *stores_digest_of(const char *path);
+
 #endif

@@ -221,12 +221,16 @@ static bool explain(const struct hub_api *api, const char *repo, const char *wha
     if (a->status == 404 || strcmp(code, "RevisionNotFound") == 0 ||
         strcmp(code, "EntryNotFound") == 0)
         return err_set(err, ERR_MODEL, "%s: not at %s", what, api->endpoint);
+    if ((a->status == 401 || a->status == 403) && api->token == NULL && gated)
+        return err_set(err, ERR_NET,
+                       "%s: gated: accept the licence at %s/%s, make a token at "
+                       "%s/settings/tokens and put it into $HF_TOKEN",
+                       repo, api->endpoint, repo, api->endpoint);
     if ((a->status == 401 || a->status == 403) && api->token == NULL)
         return err_set(err, ERR_NET,
-                       "%s: %s: %smake a token at %s/settings/tokens and put it "
-                       "into $HF_TOKEN",
-                       repo, gated ? "gated" : "private, gated or not there",
-                       gated ? "accept its licence on its page, " : "", api->endpoint);
+                       "%s: private, gated or not there: make a token at "
+                       "%s/settings/tokens and put it into $HF_TOKEN",
+                       repo, api->endpoint);
     if (a->status == 403 || (a->status == 401 && gated))
         return err_set(err, ERR_NET,
                        "%s: not open to this token: accept the licence at %s/%s, "

@@ -17,10 +17,13 @@
 
 bool offline_is_set(void)
 {
+    static const char *const yes[] = {"1", "on", "yes", "true"};
     const char *value = getenv("HF_HUB_OFFLINE");
 
-    return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0 &&
-           strcasecmp(value, "false") != 0 && strcasecmp(value, "no") != 0;
+    for (size_t i = 0; value != NULL && i < sizeof(yes) / sizeof(yes[0]); i++)
+        if (strcasecmp(value, yes[i]) == 0)
+            return true;
+    return false;
 }
 
 static void add_file(void *ctx, const char *name, const char *path)

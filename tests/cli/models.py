@@ -1,4 +1,5 @@
 """Names of models, the Hugging Face cache, list, show, doctor, the configuration."""
+import hashlib
 import json
 import os
 import shutil
@@ -131,6 +132,15 @@ def test_other_stores(h):
     for name in ("tiny:1b", "lm.Q8_0"):
         h.works(*ASK, "-m", name)
         h.fails(3, "rm", name, names="not hadal's")
+    check("nothing to compare with" in h.works("verify", "lm.Q8_0").text, "lm")
+    r = h.run("verify", "tiny:1b")  # its blob's name is the digest of other bytes
+    equal((r.code, r.text.endswith(": damaged\n")), (3, True), r)
+    digest = hashlib.sha256(data).hexdigest()
+    os.rename(blob, os.path.join(os.path.dirname(blob), "sha256-" + digest))
+    layers[1]["digest"] = "sha256:" + digest
+    h.file(root + "manifests/registry.ollama.ai/library/tiny/1b",
+           json.dumps({"schemaVersion": 2, "layers": layers}))
+    check(h.works("verify", "tiny:1b").text.endswith(": right\n"), "not right")
 
 
 def test_list(h):

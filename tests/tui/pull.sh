@@ -178,7 +178,7 @@ enter '/pull org/none'
 tui_wait 'org/none: not at'
 tui_keys Escape
 enter '/pull org/gated'
-tui_wait 'accept its licence'
+tui_wait 'accept the licence at'
 tui_keys Escape
 tui_wait_gone 'download: '
 enter '/pull org/safe'
