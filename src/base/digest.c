@@ -90,6 +90,18 @@ void digest_hex(const unsigned char *bytes, size_t n, char out[DIGEST_HEX_CAP])
     out[2 * n] = '\0';
 }
 
+bool digest_hex_of_base64(const char *text, size_t len, char out[DIGEST_HEX_CAP])
+{
+    enum { CHARACTERS = 44 }; /* 32 bytes and one '=' */
+    unsigned char bytes[CHARACTERS / 4 * 3];
+
+    if (len != CHARACTERS || memchr(text, '=', len) != text + len - 1 ||
+        EVP_DecodeBlock(bytes, (const unsigned char *)text, CHARACTERS) < 0)
+        return false;
+    digest_hex(bytes, DIGEST_SHA256_BYTES, out);
+    return true;
+}
+
 enum digest_kind digest_kind_of_hex(const char *hex)
 {
     size_t len = strlen(hex);

@@ -44,6 +44,9 @@ bool digest_check(const void *data, size_t len, unsigned char out[DIGEST_CHECK_B
 /* Lower-case hexadecimal. */
 void digest_hex(const unsigned char *bytes, size_t n, char out[DIGEST_HEX_CAP]);
 
+/* The same of a SHA-256 in base64; false where it is none. */
+bool digest_hex_of_base64(const char *text, size_t len, char out[DIGEST_HEX_CAP]);
+
 /* What a hub's name of a file is: 64 hexadecimal digits, 40, or neither. */
 enum digest_kind digest_kind_of_hex(const char *hex);
 

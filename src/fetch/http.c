@@ -201,6 +201,23 @@ static char *read_etag(const char *text)
     return mem_dup(text);
 }
 
+/* The SHA-256 in a list of digests as RFC 9530 has them, "sha-256=:BASE64:, ...". */
+static void read_digest(const char *text, char hex[DIGEST_HEX_CAP])
+{
+    static const char name[] = "sha-256=:";
+
+    hex[0] = '\0';
+    while (*text != '\0') {
+        text += strspn(text, " \t");
+        if (strncasecmp(text, name, sizeof(name) - 1) == 0) {
+            text += sizeof(name) - 1;
+            (void)digest_hex_of_base64(text, strcspn(text, ":"), hex);
+        }
+        text += strcspn(text, ",");
+        text += *text == ',';
+    }
+}
+
 static void set_text(char **field, char *value)
 {
     free(*field);
@@ -235,6 +252,8 @@ static void read_header(struct http_answer *a, const char *name, const char *val
         a->retry_after_s = read_retry_after(value);
     else if (strcasecmp(name, "x-linked-size") == 0)
         a->linked_size = whole_number(value);
+    else if (strcasecmp(name, "repr-digest") == 0)
+        read_digest(value, a->sha256);
     else if (strcasecmp(name, "content-encoding") == 0)
         a->encoded = value[0] != '\0' && strcasecmp(value, "identity") != 0;
     else
@@ -455,6 +474,8 @@ static void set_headers(struct http_call *call, const struct http_request *r)
     if (r->if_range != NULL && buf_addf(&line, "If-Range: \"%s\"", r->if_range))
         call->headers = curl_slist_append(call->headers, buf_text(&line));
     buf_release(&line);
+    if (r->wish != NULL)
+        call->headers = curl_slist_append(call->headers, r->wish);
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "src/base/buf.h"
+#include "src/base/digest.h"
 #include "src/base/err.h"
 
 struct http_settings {
@@ -35,8 +36,9 @@ struct http_answer {
     int64_t retry_after_s;
     int64_t linked_size; /* X-Linked-Size */
     char *location, *etag, *linked_etag, *commit, *link_next, *content_type;
-    char *error_code; /* the hub's X-Error-Code */
-    bool encoded;     /* Content-Encoding other than identity */
+    char *error_code;            /* the hub's X-Error-Code */
+    bool encoded;                /* Content-Encoding other than identity */
+    char sha256[DIGEST_HEX_CAP]; /* of the whole file: Repr-Digest, or "" */
 };
 
 /* Gets the bytes of a body as they come; false ends the call. */
@@ -50,6 +52,7 @@ struct http_request {
     const char *token;    /* sent as a bearer token; NULL: none */
     int64_t from, to;     /* the range, both ends included; to < 0: the whole */
     const char *if_range; /* an ETag, or NULL */
+    const char *wish;     /* one more line of the head, or NULL */
     const char *agent;    /* User-Agent */
     http_sink_fn sink;    /* NULL: the body is dropped */
     void *ctx;

@@ -582,7 +582,8 @@ static bool read_probe(const struct http_answer *a, const char *shown,
     out->size = a->status == 206 ? a->range_all : a->length;
     if (out->size < 0)
         return err_set(err, ERR_NET, "'%s': the server does not say its size", shown);
-    out->etag = a->etag == NULL ? NULL : mem_dup(a->etag);
+    if (out->kind == DIGEST_NONE && a->etag != NULL)
+        out->etag = mem_dup(a->etag);
     return true;
 }
 
@@ -596,6 +597,19 @@ static bool drop_body(void *ctx, const struct http_answer *a, const char *data,
     return a->status == 206;
 }
 
+/* The digest that an answer names, if it does; the first one on the way counts. */
+static void note_digest(const struct http_answer *a, struct transfer_source *out)
+{
+    const char *hex = a->sha256;
+
+    if (a->linked_etag != NULL && digest_kind_of_hex(a->linked_etag) == DIGEST_SHA256)
+        hex = a->linked_etag;
+    if (out->kind != DIGEST_NONE || hex[0] == '\0')
+        return;
+    out->kind = DIGEST_SHA256;
+    memcpy(out->hex, hex, strlen(hex) + 1);
+}
+
 bool hub_api_probe(struct hub_api *api, const char *url, struct transfer_source *out,
                    struct err *err)
 {
@@ -606,10 +620,15 @@ bool hub_api_probe(struct hub_api *api, const char *url, struct transfer_source 
 
     memset(out, 0, sizeof(*out));
     for (int hop = 0; ok; hop++) {
-        struct http_request request = {.url = at, .to = 0, .sink = drop_body};
+        struct http_request request = {.url = at,
+                                       .to = 0,
+                                       .wish = "Want-Repr-Digest: sha-256=10",
+                                       .sink = drop_body};
         char *target;
 
         ok = ask(api, &request, &answer, NULL, err);
+        if (ok)
+            note_digest(&answer, out);
         if (!ok || answer.status < 301 || answer.status > 308)
             break;
         target = hop >= URL_MAX_HOPS || answer.location == NULL

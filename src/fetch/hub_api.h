@@ -56,7 +56,8 @@ bool hub_api_resolve(struct hub_api *api, const char *repo, const char *revision
                      const char *name, struct transfer_source *out,
                      struct err *err) MUST_USE;
 
-/* The same for any https address: no digest, an ETag where the server gives one. */
+/* The same for any https address: the SHA-256 where a hub on the way (X-Linked-ETag) or
+ * the server (Repr-Digest) says it, else the ETag if there is one. */
 bool hub_api_probe(struct hub_api *api, const char *url, struct transfer_source *out,
                    struct err *err) MUST_USE;
 

@@ -543,7 +543,9 @@ static bool transfer_address(struct pull *p, const char *name, char hex[DIGEST_H
     bool ok = locate_file(p, &source, err);
 
     buf_init(&identity, PART_IDENTITY_CAP - 1);
-    if (ok)
+    if (ok && source.kind != DIGEST_NONE)
+        buf_addf(&identity, "sha256 %s", source.hex);
+    else if (ok)
         buf_addf(&identity, "etag %.400s", source.etag != NULL ? source.etag : "");
     ok = ok && part_open(&part, p->store.blobs_fd, p->store.blobs_path, name,
                          source.size, buf_text(&identity), err);
@@ -571,8 +573,9 @@ static bool fetch_address(struct pull *p, const char *part_name,
     return ok;
 }
 
+/* hex: the digest, where the server says it, else "". */
 static bool plan_address(struct pull *p, const char *name, const char *part_name,
-                         struct err *err)
+                         char hex[DIGEST_HEX_CAP], struct err *err)
 {
     struct transfer_source source = {0};
     bool ok = locate_file(p, &source, err);
@@ -581,7 +584,9 @@ static bool plan_address(struct pull *p, const char *name, const char *part_name
         p->plan.name = p->opt->name;
         p->plan.why = "asked for by address";
         p->plan.file = mem_array(1, sizeof(*p->plan.file));
-        plan_file(p, name, source.size, part_name);
+        memcpy(hex, source.hex, DIGEST_HEX_CAP);
+        plan_file(p, name, source.size,
+                  store_has_blob(&p->store, hex, source.size) ? hex : part_name);
         ok = tell_plan(p, err);
     }
     transfer_source_release(&source);
@@ -599,11 +604,11 @@ static bool pull_named_address(struct pull *p, const char *folder, const char *n
         !digest_sha256(p->url, strlen(p->url), of_url, err))
         return false;
     digest_hex(of_url, sizeof(of_url), part_name);
-    if (!plan_address(p, name, part_name, err))
+    if (!plan_address(p, name, part_name, hex, err))
         return false;
     if (p->opt->dry_run)
         return true;
-    if (!fetch_address(p, part_name, hex, err) ||
+    if ((!p->plan.file[0].is_here && !fetch_address(p, part_name, hex, err)) ||
         !store_link(&p->store, hex, name, hex, err) ||
         !store_set_ref(&p->store, "main", hex, err))
         return false;

@@ -131,6 +131,36 @@ def test_addresses(h):
         h.fails(4, "pull", "file:///etc/x.gguf")
 
 
+def test_address_digest(h):
+    """The digest that a foreign hub, or the server itself, says is compared."""
+    data = bytes_of(300000)
+    with Started(h) as hub, Started(h) as other:
+        h.env.update(hub.env())
+        f = other.add("org/repo", {"m.gguf": data}).files["m.gguf"]
+        hubs = f"{other.url}/org/repo/resolve/main/m.gguf"
+        servers = f"{other.cdn_url}/org/repo/m.gguf"
+        for address in (hubs, servers):
+            other.repr_digest = address == servers
+            other.counts.clear()
+            other.fault = cdn("flip", lambda r: r.n == 2)  # two looks come first
+            h.works("pull", address)
+            blob = os.path.join(folder(h, "127.0.0.1/m" if address == servers else
+                                       "localhost/m"), "blobs", f.sha256)
+            with open(blob, "rb") as x:
+                check(x.read() == data, "other bytes")
+            other.sent = 0
+            check("was here already" in h.works("pull", address).text, "fetched again")
+            check(other.sent < 10, f"{other.sent} bytes sent again")
+            shutil.rmtree(cache(h))
+            f.data = data[1:] + b"x"  # where the server knows better than its file
+            other.fault = None
+            if address == hubs:
+                h.fails(4, "pull", address, names="digest")
+            f.data = data
+        other.repr_digest = False
+        h.works("pull", servers)
+
+
 def test_safetensors(h):
     files = {"config.json": b"{}", "tokenizer.json": bytes_of(70000),
              "model-00001-of-00002.safetensors": bytes_of(200000, 1),

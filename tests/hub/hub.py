@@ -9,6 +9,7 @@ Two servers: the hub (localhost) answers the interface and redirects files to th
 (127.0.0.1, another port), which serves ranges. Every byte of a body that is handed to
 the socket is counted in hub.sent. Only the standard library and the openssl command.
 """
+import base64
 import gzip
 import hashlib
 import http.server
@@ -102,6 +103,7 @@ class Hub:
         self.page = 0           # files a page of the tree; 0: one page
         self.etag = None        # of the CDN, in place of the digest
         self.no_ranges = False
+        self.repr_digest = False  # the CDN says the digest of the whole file
         self.held = lambda: False  # while true, bodies that have begun wait
         if tls and not os.path.exists(os.path.join(self.folder, "ca.pem")):
             make_ca(self.folder)
@@ -148,6 +150,12 @@ class Hub:
             n = self.counts.get(kind, 0)
             self.counts[kind] = n + 1
             return n
+
+
+def digest_header(data):
+    """As RFC 9530 has it."""
+    digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    return f"sha-256=:{digest}:"
 
 
 class Gone(Exception):
@@ -362,7 +370,10 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         etag = hub.etag or f'"{f.sha256[:32]}"'
         if fault == "other-etag":
             etag = f'"{random.random()}"'
-        self.bytes_of(f, [("ETag", etag)], fault)
+        headers = [("ETag", etag)]
+        if hub.repr_digest and "sha-256" in self.headers.get("Want-Repr-Digest", ""):
+            headers.append(("Repr-Digest", "md5=:AAAA:, " + digest_header(f.data)))
+        self.bytes_of(f, headers, fault)
 
     def bytes_of(self, f, headers, fault):
         size = len(f.data)
