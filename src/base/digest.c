@@ -44,6 +44,15 @@ size_t digest_end(struct digest *d, unsigned char out[DIGEST_MAX_BYTES])
     return n;
 }
 
+bool digest_ends_as(struct digest *d, const char *hex)
+{
+    unsigned char bytes[DIGEST_MAX_BYTES];
+    char found[DIGEST_HEX_CAP];
+
+    digest_hex(bytes, digest_end(d, bytes), found);
+    return strcmp(found, hex) == 0;
+}
+
 void digest_release(struct digest *d)
 {
     EVP_MD_CTX_free(d->state);

@@ -29,6 +29,8 @@ bool digest_begin(struct digest *d, enum digest_kind kind, int64_t size,
 void digest_add(struct digest *d, const void *data, size_t len);
 /* The bytes; returns how many (32 or 20). */
 size_t digest_end(struct digest *d, unsigned char out[DIGEST_MAX_BYTES]);
+/* Ends it: is it this one, in lower-case hexadecimal? */
+bool digest_ends_as(struct digest *d, const char *hex);
 void digest_release(struct digest *d); /* accepts zeroed storage */
 
 /* The SHA-256 of bytes that are all in memory. */

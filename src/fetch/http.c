@@ -254,6 +254,8 @@ static void read_header(struct http_answer *a, const char *name, const char *val
         a->linked_size = whole_number(value);
     else if (strcasecmp(name, "repr-digest") == 0)
         read_digest(value, a->sha256);
+    else if (strcasecmp(name, "content-digest") == 0)
+        read_digest(value, a->body_sha256);
     else if (strcasecmp(name, "content-encoding") == 0)
         a->encoded = value[0] != '\0' && strcasecmp(value, "identity") != 0;
     else

@@ -36,9 +36,10 @@ struct http_answer {
     int64_t retry_after_s;
     int64_t linked_size; /* X-Linked-Size */
     char *location, *etag, *linked_etag, *commit, *link_next, *content_type;
-    char *error_code;            /* the hub's X-Error-Code */
-    bool encoded;                /* Content-Encoding other than identity */
-    char sha256[DIGEST_HEX_CAP]; /* of the whole file: Repr-Digest, or "" */
+    char *error_code;                 /* the hub's X-Error-Code */
+    bool encoded;                     /* Content-Encoding other than identity */
+    char sha256[DIGEST_HEX_CAP];      /* of the whole file: Repr-Digest, or "" */
+    char body_sha256[DIGEST_HEX_CAP]; /* of these bytes: Content-Digest, or "" */
 };
 
 /* Gets the bytes of a body as they come; false ends the call. */

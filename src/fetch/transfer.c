@@ -18,8 +18,10 @@ enum {
     STREAMS_MAX = 16,
     SEGMENT_BLOCKS = 64,      /* of one request, at most */
     SEGMENT_BLOCKS_LEAST = 4, /* where so many are left */
+    PROVABLE_BLOCKS = 8,      /* at most where the server says an answer's digest */
     PROGRESS_BYTES = 1024,    /* a call that brought less counts as a failure */
     LYING_ANSWERS = 3,        /* whole files in place of ranges, then we give in */
+    LYING_DIGESTS = 3,        /* of answers, in a row, then they are not looked at */
     ETAG_CHANGES = 5,
     EXPIRED_MAX = 3, /* refusals in a row without progress */
     REPAIR_BATCH_BLOCKS = 16,
@@ -31,6 +33,7 @@ enum block_state { NEEDED, CLAIMED, HERE };
 
 /* How likely a block is the one that is wrong, when the digest of the whole is. */
 enum suspicion {
+    PROVEN, /* by the digest of its answer */
     ORDINARY,
     OF_ODD_ANSWER, /* of a connection that broke, of another ETag, of a wrong length */
     AT_BREAK,      /* the bytes of two answers meet in it, or an answer broke off */
@@ -58,7 +61,9 @@ struct stream {
     int64_t got;            /* bytes of this call */
     size_t call_at;         /* where `at` was when it began */
     bool answered;
-    bool odd; /* the answer is taken on trial: its blocks are suspects */
+    bool odd;           /* the answer is taken on trial: its blocks are suspects */
+    bool provable;      /* the answer says its digest, and it is being made: */
+    struct digest body; /* of this call */
     enum verdict verdict;
     const char *why; /* of BAD_ANSWER */
 };
@@ -75,6 +80,8 @@ struct run {
     bool ranges;    /* the server has answered with one */
     bool no_ranges; /* it gives whole files only */
     int n_lying, n_etag_changes, n_hops;
+    bool provable;             /* answers say their digests */
+    int n_unproven;            /* answers in a row whose digest was another one */
     int n_failures, n_expired; /* in a row, without progress */
     double wait_until;
     char *etag;        /* of the answers */
@@ -113,6 +120,8 @@ static bool claim(struct run *r, struct stream *s)
 
     if (most > SEGMENT_BLOCKS)
         most = SEGMENT_BLOCKS;
+    if (r->provable && most > PROVABLE_BLOCKS)
+        most = PROVABLE_BLOCKS;
     if (most < SEGMENT_BLOCKS_LEAST)
         most = SEGMENT_BLOCKS_LEAST;
     if (r->no_ranges)
@@ -278,6 +287,20 @@ static bool take_bytes(struct stream *s, const char *data, size_t len)
     return true;
 }
 
+/* The headers are here: may the bytes be taken? */
+static bool begin_answer(struct stream *s, const struct http_answer *a)
+{
+    struct run *r = s->run;
+
+    s->answered = true;
+    if (!accept(s, a))
+        return false;
+    s->provable = a->body_sha256[0] != '\0' && r->n_unproven < LYING_DIGESTS &&
+                  digest_begin(&s->body, DIGEST_SHA256, 0, NULL);
+    r->provable = r->provable || s->provable;
+    return true;
+}
+
 static bool on_bytes(void *ctx, const struct http_answer *a, const char *data,
                      size_t len)
 {
@@ -287,11 +310,10 @@ static bool on_bytes(void *ctx, const struct http_answer *a, const char *data,
     s->got += (int64_t)len;
     if (a->status != 200 && a->status != 206)
         return s->got < 65536; /* an error page: nobody reads it */
-    if (!s->answered) {
-        s->answered = true;
-        if (!accept(s, a))
-            return false;
-    }
+    if (!s->answered && !begin_answer(s, a))
+        return false;
+    if (s->provable)
+        digest_add(&s->body, data, len);
     return take_bytes(s, data, len);
 }
 
@@ -306,6 +328,7 @@ static bool start_call(struct stream *s, struct err *err)
         .from = position(s),
         .to = end_position(s) - 1,
         .fresh = r->repairing,
+        .wish = "Want-Content-Digest: sha-256=10",
         .agent = opt->agent,
         .sink = on_bytes,
         .ctx = s,
@@ -317,7 +340,7 @@ static bool start_call(struct stream *s, struct err *err)
         request.if_range = r->source->etag;
     s->got = s->skip = 0;
     s->call_at = s->at;
-    s->answered = s->odd = false;
+    s->answered = s->odd = s->provable = false;
     s->verdict = FINE;
     s->why = NULL;
     s->call = http_start(opt->http, &request, err);
@@ -529,6 +552,36 @@ static bool on_cut(struct stream *s, struct err *err)
     return note_failure(r, -1, err);
 }
 
+static bool hash_anew(struct run *r, struct err *err)
+{
+    r->hashed = 0;
+    return r->source->kind == DIGEST_NONE ||
+           digest_begin(&r->whole, r->source->kind, r->source->size, err);
+}
+
+/* An answer that came whole is compared with its own digest: what is wrong is found
+ * before the rest has come, and is fetched again alone. */
+static bool prove(struct stream *s, struct err *err)
+{
+    struct run *r = s->run;
+    size_t first = s->call_at;
+
+    if (digest_ends_as(&s->body, http_answer(s->call)->body_sha256)) {
+        r->n_unproven = 0;
+        for (size_t i = first; i < s->at; i++)
+            r->suspect[i] = r->suspect[i] == ORDINARY ? PROVEN : r->suspect[i];
+        return true;
+    }
+    r->n_unproven++;
+    for (size_t i = first; i < s->at; i++) {
+        if (!part_forget(r->part, i, err))
+            return false;
+        set_state(r, i, NEEDED);
+    }
+    unclaim(s);
+    return r->hashed <= first || hash_anew(r, err);
+}
+
 static bool on_ended(struct stream *s, struct err *err)
 {
     struct run *r = s->run;
@@ -539,6 +592,8 @@ static bool on_ended(struct stream *s, struct err *err)
         *err = r->disk;
         return false;
     }
+    if (s->provable && http_result(s->call, NULL) && !prove(s, err))
+        return false;
     if (s->at == s->end) {
         note_progress(r);
     } else if (s->verdict == CHANGED) {
@@ -557,13 +612,6 @@ static bool on_ended(struct stream *s, struct err *err)
 }
 
 /* ---- the digest of the whole ---- */
-
-static bool hash_anew(struct run *r, struct err *err)
-{
-    r->hashed = 0;
-    return r->source->kind == DIGEST_NONE ||
-           digest_begin(&r->whole, r->source->kind, r->source->size, err);
-}
 
 /* Hashes up to n blocks of those that follow what is hashed. */
 static bool hash_on(struct run *r, size_t n, struct err *err)
@@ -584,17 +632,13 @@ static bool hash_on(struct run *r, size_t n, struct err *err)
 /* Whether the whole is what it should be; ends the digest. */
 static bool is_right(struct run *r, bool *right, struct err *err)
 {
-    unsigned char bytes[DIGEST_MAX_BYTES];
-    char hex[DIGEST_HEX_CAP];
-
     *right = true;
     if (r->source->kind == DIGEST_NONE)
         return true;
     while (r->hashed < r->part->n_blocks)
         if (!hash_on(r, HASH_BLOCKS, err) || !http_may_go_on(r->opt->http, err))
             return false;
-    digest_hex(bytes, digest_end(&r->whole, bytes), hex);
-    *right = strcmp(hex, r->source->hex) == 0;
+    *right = digest_ends_as(&r->whole, r->source->hex);
     return true;
 }
 
@@ -693,7 +737,7 @@ static bool repair(struct run *r, struct err *err)
             return false;
     }
     r->repairing = true;
-    for (int how = MOST_SUSPICIOUS; how >= ORDINARY; how--)
+    for (int how = MOST_SUSPICIOUS; how >= PROVEN; how--)
         if (!repair_pass(r, (enum suspicion)how, &right, err))
             return false;
     return right || err_set(err, ERR_NET,
@@ -729,6 +773,7 @@ bool transfer_run(const struct transfer_options *opt, struct transfer_source *so
     r.state = mem_array(part->n_blocks + 1, 1);
     r.suspect = mem_array(part->n_blocks + 1, 1);
     memset(r.state, HERE, part->n_blocks + 1);
+    memset(r.suspect, ORDINARY, part->n_blocks + 1);
     r.n_streams = opt->streams < STREAMS_MAX ? opt->streams : STREAMS_MAX;
     for (int i = 0; i < STREAMS_MAX; i++)
         r.stream[i].run = &r;
@@ -736,8 +781,10 @@ bool transfer_run(const struct transfer_options *opt, struct transfer_source *so
     drop_calls(&r);
     if (!ok && !part_sync(part, NULL))
         err_wrap(err, "(what came last may be lost)");
-    for (int i = 0; i < STREAMS_MAX; i++)
+    for (int i = 0; i < STREAMS_MAX; i++) {
         free(r.stream[i].data);
+        digest_release(&r.stream[i].body);
+    }
     digest_release(&r.whole);
     free(r.hash_data);
     free(r.etag);

@@ -8,7 +8,9 @@
  * it goes on at the byte where it stood. When all blocks are here and the digest of the
  * whole is not what the hub says, blocks that differ from the journal on the disk are
  * fetched again; then the others, those of broken connections first, and each is
- * compared with the digest it had, until the whole is right.
+ * compared with the digest it had, until the whole is right. A server that says the
+ * digest of each answer (Content-Digest, RFC 9530; it is asked to) has wrong bytes
+ * found when the answer ends: then its blocks alone are fetched again, at once.
  *
  * One thread; it owns everything here.
  */

@@ -19,7 +19,7 @@ import time
 
 from hadal_cli import HADAL, Home, check, equal, finish, main, skip
 from pulling import MIB, SEED, TORTURE, at_once, bytes_of, pull_until_done
-from hub import Hub  # pulling says where
+from hub import Hub, digest_header  # pulling says where
 
 FOLDER = tempfile.mkdtemp(prefix="hadal-hub-")
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -447,6 +447,37 @@ def test_wrong_digest(h):
         h.fails(4, "pull", "org/repo", names="digest")
         equal([x for x in parts(h) if "." not in x], [])
         repo.files["m.gguf"].data = data
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+
+
+def test_digests_of_answers(h):
+    """Bytes that the server changed are fetched again alone where its answers have digests."""
+    data = bytes_of(6 * MIB)
+    with Started(h) as hub:
+        f = hub.add("org/repo", {"m.gguf": data}).files["m.gguf"]
+        hub.content_digest = digest_header
+        hub.fault = cdn("flip", lambda r: r.n in (2, 5))
+        h.works("pull", "org/repo")
+        pulled(h, "org/repo", "m.gguf", data)
+        check(hub.sent < 1.25 * len(data), f"{hub.sent} of {len(data)} bytes")
+        # None of it is believed more than the whole: digests of something else ...
+        for lie in (lambda _: digest_header(data), lambda _: digest_header(b""),
+                    lambda _: "sha-256=:AAAA:", lambda _: "sha-256=" + "A" * 44):
+            shutil.rmtree(cache(h))
+            hub.content_digest, hub.sent, hub.fault = lie, 0, None
+            h.works("pull", "org/repo")
+            pulled(h, "org/repo", "m.gguf", data)
+            check(hub.sent < 2 * len(data), f"{hub.sent} of {len(data)} bytes")
+        # ... and of the bytes as the server has changed them.
+        shutil.rmtree(cache(h))
+        bad = data[:MIB] + bytes([data[MIB] ^ 1]) + data[MIB + 1:]
+        hub.counts.clear()
+
+        def change(r):
+            if r.kind == "cdn":
+                f.data = bad if r.n < 4 else data
+        hub.content_digest, hub.fault = digest_header, change
         h.works("pull", "org/repo")
         pulled(h, "org/repo", "m.gguf", data)
 

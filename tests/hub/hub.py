@@ -104,6 +104,7 @@ class Hub:
         self.etag = None        # of the CDN, in place of the digest
         self.no_ranges = False
         self.repr_digest = False  # the CDN says the digest of the whole file
+        self.content_digest = None  # the CDN's digest of an answer: a function of its bytes
         self.held = lambda: False  # while true, bodies that have begun wait
         if tls and not os.path.exists(os.path.join(self.folder, "ca.pem")):
             make_ca(self.folder)
@@ -399,6 +400,8 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
     def stream(self, status, data, a, b, headers, fault):
         """Sends data[a:b], with what the fault does to it."""
         data = data[a:b]
+        if self.hub.content_digest and "sha-256" in self.headers.get("Want-Content-Digest", ""):
+            headers = headers + [("Content-Digest", self.hub.content_digest(data))]
         length = len(data)
         cut = None
         if fault and fault.startswith("cut="):
