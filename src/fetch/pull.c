@@ -193,6 +193,12 @@ static void plan_file(struct pull *p, const char *name, int64_t size, const char
         p->plan.fetch_bytes += size - (begun < size ? begun : size);
 }
 
+/* A plan alone leaves no trace, and needs no right to write. */
+static enum store_use use_of(const struct pull *p)
+{
+    return p->opt->dry_run || p->plan.is_offline ? STORE_LOOK : STORE_WRITE;
+}
+
 static bool check_room(const struct pull_plan *plan, struct err *err)
 {
     char need[32], have[32];
@@ -432,7 +438,7 @@ static bool plan_repo(struct pull *p, const char *folder, struct err *err)
                   : hub_api_list(&p->api, p->repo, p->revision, &p->listing, err) &&
                         pick_files(&p->listing, &wish, &p->pick, err);
 
-    if (!ok || !store_open(&p->store, p->cache, folder, err))
+    if (!ok || !store_open(&p->store, p->cache, folder, use_of(p), err))
         return false;
     p->plan.name = p->repo;
     p->plan.commit = p->listing.commit;
@@ -600,7 +606,7 @@ static bool pull_named_address(struct pull *p, const char *folder, const char *n
     char part_name[DIGEST_HEX_CAP];
     char hex[DIGEST_HEX_CAP];
 
-    if (!store_open(&p->store, p->cache, folder, err) ||
+    if (!store_open(&p->store, p->cache, folder, use_of(p), err) ||
         !digest_sha256(p->url, strlen(p->url), of_url, err))
         return false;
     digest_hex(of_url, sizeof(of_url), part_name);

@@ -24,9 +24,10 @@
 enum { FOLDER_MODE = 0700, FILE_MODE = 0600 };
 
 /* The folder `name` below dir_fd, made where missing, never through a link. */
-static int open_folder(int dir_fd, const char *name)
+static int open_folder(int dir_fd, const char *name, enum store_use use)
 {
-    if (mkdirat(dir_fd, name, FOLDER_MODE) != 0 && errno != EEXIST)
+    if (use == STORE_WRITE && mkdirat(dir_fd, name, FOLDER_MODE) != 0 &&
+        errno != EEXIST)
         return -1;
     return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
@@ -40,7 +41,7 @@ static int open_parent(int dir_fd, const char *path, const char **last)
 
     while (fd >= 0 && (slash = strchr(path, '/')) != NULL) {
         char *name = mem_dup_n(path, (size_t)(slash - path));
-        int next = open_folder(fd, name);
+        int next = open_folder(fd, name, STORE_WRITE);
         int saved = errno;
 
         free(name);
@@ -53,36 +54,50 @@ static int open_parent(int dir_fd, const char *path, const char **last)
     return fd;
 }
 
-bool store_open(struct store *s, const char *cache, const char *folder, struct err *err)
+/* Opens the folders below the cache's own. False with errno. */
+static bool open_folders(struct store *s, int cache_fd, const char *folder,
+                         enum store_use use)
+{
+    int locks_fd = open_folder(cache_fd, ".locks", use);
+    int saved;
+
+    if (locks_fd >= 0)
+        s->locks_fd = open_folder(locks_fd, folder, use);
+    if (s->locks_fd >= 0 || use == STORE_LOOK)
+        s->repo_fd = open_folder(cache_fd, folder, use);
+    if (s->repo_fd >= 0)
+        s->blobs_fd = open_folder(s->repo_fd, "blobs", use);
+    saved = errno;
+    if (locks_fd >= 0)
+        close(locks_fd);
+    errno = saved;
+    return s->blobs_fd >= 0;
+}
+
+bool store_open(struct store *s, const char *cache, const char *folder,
+                enum store_use use, struct err *err)
 {
     int cache_fd = -1;
-    int locks_fd = -1;
+    bool ok;
 
     memset(s, 0, sizeof(*s));
+    s->use = use;
     s->repo_fd = s->blobs_fd = s->locks_fd = -1;
     s->path = path_join(cache, folder);
     s->blobs_path = path_join(s->path, "blobs");
-    if (!file_make_dirs(cache, err))
+    if (use == STORE_WRITE && !file_make_dirs(cache, err))
         goto fail;
     cache_fd = open(cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (cache_fd >= 0)
-        locks_fd = open_folder(cache_fd, ".locks");
-    if (locks_fd >= 0)
-        s->locks_fd = open_folder(locks_fd, folder);
-    if (s->locks_fd >= 0)
-        s->repo_fd = open_folder(cache_fd, folder);
-    if (s->repo_fd >= 0)
-        s->blobs_fd = open_folder(s->repo_fd, "blobs");
-    if (s->blobs_fd < 0) {
-        err_set_errno(err, ERR_IO, errno, "cannot make the folder '%s'", s->path);
+    ok = cache_fd >= 0 && open_folders(s, cache_fd, folder, use);
+    if (!ok && !(use == STORE_LOOK && errno == ENOENT)) {
+        err_set_errno(err, ERR_IO, errno, "cannot %s the folder '%s'",
+                      use == STORE_WRITE ? "make" : "open", s->path);
         goto fail;
     }
-    close(locks_fd);
-    close(cache_fd);
+    if (cache_fd >= 0)
+        close(cache_fd);
     return true;
 fail:
-    if (locks_fd >= 0)
-        close(locks_fd);
     if (cache_fd >= 0)
         close(cache_fd);
     store_close(s);
@@ -98,7 +113,7 @@ void store_close(struct store *s)
     for (int i = 0; i < 3; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    if (rmdir(s->blobs_path) == 0)
+    if (s->use == STORE_WRITE && rmdir(s->blobs_path) == 0)
         (void)rmdir(s->path);
     free(s->path);
     free(s->blobs_path);
@@ -234,8 +249,15 @@ char *store_path(const struct store *s, const char *commit, const char *name)
 int64_t store_free_bytes(const struct store *s)
 {
     struct statvfs v;
+    char *path = mem_dup(s->blobs_path);
+    bool ok = s->blobs_fd >= 0 && fstatvfs(s->blobs_fd, &v) == 0;
+    char *slash;
 
-    if (fstatvfs(s->blobs_fd, &v) != 0)
-        return -1;
-    return (int64_t)(v.f_bavail * v.f_frsize);
+    /* What is not there yet would be made in a folder that is. */
+    while (!ok && (slash = strrchr(path, '/')) != NULL && slash > path) {
+        *slash = '\0';
+        ok = statvfs(path, &v) == 0;
+    }
+    free(path);
+    return ok ? (int64_t)(v.f_bavail * v.f_frsize) : -1;
 }

@@ -20,15 +20,19 @@
 
 #include "src/base/err.h"
 
+/* STORE_LOOK makes no folder, and finds nothing in those that are missing. */
+enum store_use { STORE_LOOK, STORE_WRITE };
+
 struct store {
-    int repo_fd, blobs_fd, locks_fd;
-    char *path;       /* of the repository's folder; owned */
-    char *blobs_path; /* owned */
+    enum store_use use;
+    int repo_fd, blobs_fd, locks_fd; /* -1: STORE_LOOK, and it is not there */
+    char *path;                      /* of the repository's folder; owned */
+    char *blobs_path;                /* owned */
 };
 
-/* cache: its path; folder: "models--ORG--REPO". Makes what is missing. ERR_IO. */
+/* cache: its path; folder: "models--ORG--REPO". ERR_IO. */
 bool store_open(struct store *s, const char *cache, const char *folder,
-                struct err *err) MUST_USE;
+                enum store_use use, struct err *err) MUST_USE;
 void store_close(struct store *s); /* folders that stayed empty go; accepts zeroes */
 
 /* True when the blob is a plain file of this size (-1: of any). */
