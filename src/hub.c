@@ -26,7 +26,6 @@ enum {
     NAME_MAX_BYTES = 1024,
 };
 
-static const char default_quant[] = "Q4_K_M";
 static const char default_revision[] = "main";
 
 /* Files of a snapshot, relative to it, sorted. */
@@ -286,12 +285,36 @@ bool hub_has_quant(const char *name, const char *quant)
     return false;
 }
 
-static const char *choose(const struct files *f, const char *quant)
+const char *hub_usual_quant(size_t i)
+{
+    static const char *const usual[] = {
+        "Q4_K_M", "Q5_K_M", "Q4_K_S", "Q5_K_S", "Q6_K",   "Q8_0",   "Q4_K_L", "Q4_0",
+        "Q4_1",   "Q5_0",   "Q5_1",   "IQ4_XS", "IQ4_NL", "Q3_K_L", "Q3_K_M", "Q3_K_S",
+        "IQ3_M",  "Q2_K",   "IQ2_M",  "F16",    "BF16",   "F32",
+    };
+
+    return i < sizeof(usual) / sizeof(usual[0]) ? usual[i] : NULL;
+}
+
+static const char *find_quant(const struct files *f, const char *quant)
 {
     for (size_t i = 0; i < f->n; i++)
-        if (hub_has_quant(f->name[i], quant != NULL ? quant : default_quant))
+        if (hub_has_quant(f->name[i], quant))
             return f->name[i];
-    return quant == NULL && f->n > 0 ? f->name[0] : NULL;
+    return NULL;
+}
+
+/* As pull chooses, so that what it has fetched is what the name means. */
+static const char *choose(const struct files *f, const char *quant)
+{
+    const char *found = NULL;
+    const char *usual;
+
+    if (quant != NULL)
+        return find_quant(f, quant);
+    for (size_t i = 0; found == NULL && (usual = hub_usual_quant(i)) != NULL; i++)
+        found = find_quant(f, usual);
+    return found == NULL && f->n > 0 ? f->name[0] : found;
 }
 
 static char *find_in(const char *snapshot, const struct hub_name *h, const char *name,

@@ -34,9 +34,13 @@ bool hub_is_side_file(const char *name);
  * quantisation's name. */
 bool hub_has_quant(const char *name, const char *quant);
 
+/* The quantisations that are tried in turn where nobody asks for one, Q4_K_M first:
+ * what keeps quality in little room. NULL behind the last. */
+const char *hub_usual_quant(size_t i);
+
 /* The path of the file (for REPO without GGUF files, of the folder) that name means:
- * the quantisation asked for, else Q4_K_M, else the first by name. Owned; NULL with
- * ERR_MODEL. */
+ * the quantisation asked for, else the first of the usual ones, else the first by name.
+ * Owned; NULL with ERR_MODEL. */
 char *hub_find(const char *name, struct err *err) MUST_USE;
 
 /* The folder of a repository's snapshot, of repo_dir = CACHE/models--ORG--REPO. The

@@ -18,13 +18,6 @@
 #include "src/hub.h"
 #include "src/human.h"
 
-/* What is tried in turn where nobody says: first what keeps quality in little room. */
-static const char *const preference[] = {
-    "Q4_K_M", "Q5_K_M", "Q4_K_S", "Q5_K_S", "Q6_K",   "Q8_0",   "Q4_K_L", "Q4_0",
-    "Q4_1",   "Q5_0",   "Q5_1",   "IQ4_XS", "IQ4_NL", "Q3_K_L", "Q3_K_M", "Q3_K_S",
-    "IQ3_M",  "Q2_K",   "IQ2_M",  "F16",    "BF16",   "F32",
-};
-
 /* True for files that could run code when opened. They are never fetched. */
 static bool is_refused(const char *name)
 {
@@ -178,25 +171,26 @@ static size_t find_smallest(const struct hub_listing *l)
     return best;
 }
 
-/* The first of the preference that is there and fits; else the largest that fits; else
+/* The first of the usual that is there and fits; else the largest that fits; else
  * the smallest. */
 static size_t choose_gguf(const struct hub_listing *l, const struct pick_wish *wish,
                           struct pick *out)
 {
     char room[32];
+    const char *quant;
     size_t best = l->n;
     int64_t best_bytes = 0;
     size_t at, n;
 
     human_bytes((size_t)wish->memory_bytes, room);
-    for (size_t i = 0; i < sizeof(preference) / sizeof(preference[0]); i++)
-        if (find_quant(l, preference[i], &at) && fits(wish, set_bytes(l, at, &n))) {
+    for (size_t i = 0; (quant = hub_usual_quant(i)) != NULL; i++)
+        if (find_quant(l, quant, &at) && fits(wish, set_bytes(l, at, &n))) {
             snprintf(out->why, sizeof(out->why),
                      i == 0
                          ? "%s: the usual choice, and it fits the memory"
                          : "%s: the first of the usual choices that is there and fits "
                            "the memory",
-                     preference[i]);
+                     quant);
             return at;
         }
     for (size_t i = 0; i < l->n; i++)

@@ -108,6 +108,13 @@ def test_hub_names_twice(h):
     equal([n for n in names if n != "hadal-mini"], ["a/b/m.gguf", "c/d/m.gguf", "p"])
 
 
+def test_usual(h):
+    """A name without a quantisation means the file that pull would choose."""
+    hub(h, "a/b", {"x.Q2_K.gguf": tiny(), "y.Q5_K_M.gguf": tiny(), "z.Q8_0.gguf": tiny()})
+    path = h.works("show", "a/b", "--json").json()["path"]
+    equal(os.path.basename(path), "y.Q5_K_M.gguf")
+
+
 def test_other_stores(h):
     """Models of ollama and LM Studio are found and opened in place."""
     digest = "a" * 64
