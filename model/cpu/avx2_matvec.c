@@ -25,29 +25,57 @@ ALWAYS_INLINE bool is_joined(enum tensor_type type)
 
 /* ---- activations ---- */
 
-/* A group of a record. q: in order where it lies in the record, or (is_joined) 16 of
- * block 2k and 16 of block 2k + 1, then the other 16 of both. */
-struct lanes {
-    const unsigned char *q;
-    __m256i joined[8];
-    const float *pair, *sum16;
+/* How a product is compiled: for each type, with one record and with two. */
+struct form {
+    enum tensor_type type;
+    bool residual;
 };
 
-ALWAYS_INLINE void load_lanes(enum tensor_type type, const unsigned char *q, int n_pad,
-                              int g, struct lanes *a)
+/* A group of a record, and of a second one. q: in order where it lies in the record, or
+ * (is_joined) 16 of block 2k and 16 of block 2k + 1, then the other 16 of both. */
+struct lanes {
+    const unsigned char *q, *low;
+    __m256i joined[8], joined_low[8];
+    __m256 scale, sum, sum16[2]; /* of blocks of 32; sums of 16 */
+};
+
+ALWAYS_INLINE void join_blocks(const unsigned char *q, __m256i joined[8])
 {
-    a->q = q + GROUP * g;
-    a->pair = (const void *)(q + act_at_pair(n_pad, 8 * g));
-    a->sum16 = (const void *)(q + act_at_sum16(n_pad) + 64 * (size_t)g);
-    if (!is_joined(type))
-        return;
     UNROLL
     for (int j = 0; j < 8; j += 2) {
-        __m256i x = x86_load(a->q + 32 * j), y = x86_load(a->q + 32 * j + 32);
+        __m256i x = x86_load(q + 32 * j), y = x86_load(q + 32 * j + 32);
 
-        a->joined[j] = _mm256_permute2x128_si256(x, y, 0x20);
-        a->joined[j + 1] = _mm256_permute2x128_si256(x, y, 0x31);
+        joined[j] = _mm256_permute2x128_si256(x, y, 0x20);
+        joined[j + 1] = _mm256_permute2x128_si256(x, y, 0x31);
     }
+}
+
+/* 8 floats of a record, `at` bytes from its beginning; of both: their sum. */
+ALWAYS_INLINE __m256 floats_at(struct form f, const struct act *a, size_t at)
+{
+    const unsigned char *second = a->q + act_record_bytes(a->n_pad) + at;
+    __m256 x = _mm256_loadu_ps((const void *)(a->q + at));
+
+    return f.residual ? _mm256_add_ps(x, _mm256_loadu_ps((const void *)second)) : x;
+}
+
+ALWAYS_INLINE void load_lanes(struct form f, const struct act *a, int g,
+                              struct lanes *out)
+{
+    const size_t second = f.residual ? act_record_bytes(a->n_pad) : 0;
+    const size_t pair = act_at_pair(a->n_pad, 8 * g);
+    const size_t sum16 = act_at_sum16(a->n_pad) + 64 * (size_t)g;
+
+    out->q = a->q + GROUP * g;
+    out->low = out->q + second;
+    out->scale = _mm256_loadu_ps((const void *)(a->q + second + pair));
+    out->sum = floats_at(f, a, pair + 32);
+    out->sum16[0] = floats_at(f, a, sum16);
+    out->sum16[1] = floats_at(f, a, sum16 + 32);
+    if (is_joined(f.type))
+        join_blocks(out->q, out->joined);
+    if (is_joined(f.type) && f.residual)
+        join_blocks(out->low, out->joined_low);
 }
 
 /* ---- weights ---- */
@@ -113,16 +141,16 @@ ALWAYS_INLINE __m256i scale_pair(__m256i scales, int j)
     return _mm256_shuffle_epi8(half, pick);
 }
 
-/* What a group of a row is multiplied with, times the scales of up to two records.
+/* What a group of a row is multiplied with, times the scales of the activations.
  * Integer scales: of narrow types. */
 struct scales {
-    float block[2][8];
+    float block[8];
     __m256i integer;
 };
 
 /* Fills *out and returns the part of the minima. */
 ALWAYS_INLINE __m256 load_scales(enum tensor_type type, const unsigned char *group,
-                                 const struct lanes *a, int n, struct scales *out)
+                                 const struct lanes *a, struct scales *out)
 {
     struct x86_scales32 wide;
     struct x86_scales16 narrow;
@@ -132,20 +160,14 @@ ALWAYS_INLINE __m256 load_scales(enum tensor_type type, const unsigned char *gro
         narrow = x86_scales16(type, group);
         out->integer = narrow.scale;
         wide.scale = _mm256_set1_ps(narrow.factor);
+        sum = _mm256_mul_ps(narrow.min[0], a->sum16[0]);
+        sum = _mm256_fmadd_ps(narrow.min[1], a->sum16[1], sum);
     } else {
         wide = x86_scales32(type, group);
+        if (!x86_is_signed(type))
+            sum = _mm256_mul_ps(wide.min, a->sum);
     }
-    UNROLL
-    for (int i = 0; i < n; i++) {
-        _mm256_storeu_ps(out->block[i],
-                         _mm256_mul_ps(wide.scale, _mm256_loadu_ps(a[i].pair)));
-        if (x86_is_narrow(type)) {
-            sum = _mm256_fmadd_ps(narrow.min[0], _mm256_loadu_ps(a[i].sum16), sum);
-            sum = _mm256_fmadd_ps(narrow.min[1], _mm256_loadu_ps(a[i].sum16 + 8), sum);
-        } else if (!x86_is_signed(type)) {
-            sum = _mm256_fmadd_ps(wide.min, _mm256_loadu_ps(a[i].pair + 8), sum);
-        }
-    }
+    _mm256_storeu_ps(out->block, _mm256_mul_ps(wide.scale, a->scale));
     return sum;
 }
 
@@ -159,84 +181,85 @@ ALWAYS_INLINE __m256i pairs_of(enum tensor_type type, __m256i code, __m256i a)
                                : _mm256_maddubs_epi16(code, a);
 }
 
-/* The sums of registers 2k and 2k + 1 of a joined type. */
-ALWAYS_INLINE __m256i joined_dot(enum tensor_type type, const __m256i code[2],
-                                 const struct lanes *a, int k)
+/* Pairs, and those of a second record, times factor: 8 x int32. */
+ALWAYS_INLINE __m256i fours_of(struct form f, __m256i pairs, __m256i low,
+                               __m256i factor)
 {
-    const __m256i ones = _mm256_set1_epi16(1);
-    __m256i p0 = pairs_of(type, code[0], a->joined[2 * k]);
-    __m256i p1 = pairs_of(type, code[1], a->joined[2 * k + 1]);
-
-    if (x86_is_signed(type))
-        return _mm256_add_epi32(_mm256_madd_epi16(p0, ones),
-                                _mm256_madd_epi16(p1, ones));
-    return _mm256_madd_epi16(_mm256_add_epi16(p0, p1), ones);
+    if (!f.residual)
+        return _mm256_madd_epi16(pairs, factor);
+    return _mm256_add_epi32(_mm256_madd_epi16(pairs, _mm256_slli_epi16(factor, 8)),
+                            _mm256_madd_epi16(low, factor));
 }
 
-/* Blocks 2k and 2k + 1 of a joined type with one record. scale: by block. */
-ALWAYS_INLINE __m256 add_joined(enum tensor_type type, const __m256i code[2],
+/* The sums of registers 2k and 2k + 1 of a joined type. */
+ALWAYS_INLINE __m256i joined_dot(struct form f, const __m256i code[2],
+                                 const struct lanes *a, int k)
+{
+    const __m256i ones = _mm256_set1_epi16(1), zero = _mm256_setzero_si256();
+    __m256i p[2], low[2] = {zero, zero};
+
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        p[i] = pairs_of(f.type, code[i], a->joined[2 * k + i]);
+        if (f.residual)
+            low[i] = pairs_of(f.type, code[i], a->joined_low[2 * k + i]);
+    }
+    if (x86_is_signed(f.type))
+        return _mm256_add_epi32(fours_of(f, p[0], low[0], ones),
+                                fours_of(f, p[1], low[1], ones));
+    return fours_of(f, _mm256_add_epi16(p[0], p[1]), _mm256_add_epi16(low[0], low[1]),
+                    ones);
+}
+
+/* Blocks 2k and 2k + 1 of a joined type. scale: by block. */
+ALWAYS_INLINE __m256 add_joined(struct form f, const __m256i code[2],
                                 const struct lanes *a, int k, const float *scale,
                                 __m256 sum)
 {
     const __m256i spread = _mm256_add_epi32(_mm256_set1_epi32(2 * k),
                                             _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
 
-    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(joined_dot(type, code, a, k)),
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(joined_dot(f, code, a, k)),
                            _mm256_permutevar8x32_ps(_mm256_loadu_ps(scale), spread),
                            sum);
 }
 
 /* Block j of another type. factor: what pairs of products are multiplied with. */
-ALWAYS_INLINE __m256 add_block(enum tensor_type type, __m256i code, __m256i a,
-                               __m256i factor, const float *scale, __m256 sum)
+ALWAYS_INLINE __m256 add_block(struct form f, __m256i code, const struct lanes *a,
+                               int j, __m256i factor, const float *scale, __m256 sum)
 {
-    __m256i d = _mm256_madd_epi16(pairs_of(type, code, a), factor);
+    __m256i p = pairs_of(f.type, code, x86_load(a->q + 32 * j)), low = p;
 
-    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(d), _mm256_broadcast_ss(scale), sum);
+    if (f.residual)
+        low = pairs_of(f.type, code, x86_load(a->low + 32 * j));
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(fours_of(f, p, low, factor)),
+                           _mm256_broadcast_ss(scale + j), sum);
 }
 
-/* n_blocks blocks of a row's group with n records. Returns the sums by lane. */
-ALWAYS_INLINE __m256 group_sum(enum tensor_type type, const unsigned char *group,
-                               int n_blocks, const struct scales *s,
-                               const struct lanes *a, int n)
+/* n_blocks blocks of a row's group. Returns the sums by lane. */
+ALWAYS_INLINE __m256 group_sum(struct form f, const unsigned char *group, int n_blocks,
+                               const struct scales *s, const struct lanes *a)
 {
-    __m256 one[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-    __m256 two[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    __m256 sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
     __m256i code[2], factor = _mm256_set1_epi16(1);
 
     UNROLL
     for (int j = 0; j < 8; j++) {
-        const int at = j % 2;
-
-        if (j >= n_blocks || (is_joined(type) && j % 2 == 1))
+        if (j >= n_blocks || (is_joined(f.type) && j % 2 == 1))
             continue;
-        if (is_joined(type)) {
+        if (is_joined(f.type)) {
             const int k = j / 2;
-            joined_codes(type, group, k, code);
-            one[k % 2] = add_joined(type, code, a, k, s->block[0], one[k % 2]);
-            if (n == 2)
-                two[k % 2] = add_joined(type, code, a + 1, k, s->block[1], two[k % 2]);
+            joined_codes(f.type, group, k, code);
+            sum[k % 2] = add_joined(f, code, a, k, s->block, sum[k % 2]);
             continue;
         }
-        if (x86_is_narrow(type))
+        if (x86_is_narrow(f.type))
             factor = scale_pair(s->integer, j);
-        code[0] = x86_codes(type, group, j);
-        one[at] = add_block(type, code[0], x86_load(a->q + 32 * j), factor,
-                            &s->block[0][j], one[at]);
-        if (n == 2)
-            two[at] = add_block(type, code[0], x86_load(a[1].q + 32 * j), factor,
-                                &s->block[1][j], two[at]);
+        code[0] = x86_codes(f.type, group, j);
+        sum[j % 2] = add_block(f, code[0], a, j, factor, s->block, sum[j % 2]);
     }
-    if (n == 1)
-        return _mm256_add_ps(one[0], one[1]);
-    return _mm256_add_ps(_mm256_add_ps(one[0], one[1]), _mm256_add_ps(two[0], two[1]));
+    return _mm256_add_ps(sum[0], sum[1]);
 }
-
-/* How a product is compiled: for each type, with one record and with two. */
-struct form {
-    enum tensor_type type;
-    int n_records;
-};
 
 /* Group g of n rows, n_blocks blocks of it. Scales first, for all rows: they take long
  * to come, and the processor looks no further than about one row's products ahead. */
@@ -245,18 +268,15 @@ ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
                              __m256 *sum)
 {
     struct scales s[ROWS];
-    struct lanes x[2];
+    struct lanes x;
 
-    UNROLL
-    for (int i = 0; i < f.n_records; i++)
-        load_lanes(f.type, a->q + (size_t)i * act_record_bytes(a->n_pad), a->n_pad, g,
-                   &x[i]);
+    load_lanes(f, a, g, &x);
     for (int r = 0; r < n; r++)
-        sum[r] = _mm256_add_ps(sum[r], load_scales(f.type, w + (size_t)r * row_bytes, x,
-                                                   f.n_records, &s[r]));
+        sum[r] = _mm256_add_ps(
+            sum[r], load_scales(f.type, w + (size_t)r * row_bytes, &x, &s[r]));
     for (int r = 0; r < n; r++)
-        sum[r] = _mm256_add_ps(sum[r], group_sum(f.type, w + (size_t)r * row_bytes,
-                                                 n_blocks, &s[r], x, f.n_records));
+        sum[r] = _mm256_add_ps(
+            sum[r], group_sum(f, w + (size_t)r * row_bytes, n_blocks, &s[r], &x));
 }
 
 /* Up to ROWS rows. */
@@ -291,7 +311,7 @@ ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
 ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
                           size_t row_bytes, int n_rows, const struct act *a, float *y)
 {
-    const struct form one = {type, 1}, two = {type, 2};
+    const struct form one = {type, false}, two = {type, true};
 
     for (int r = 0; r < n_rows; r += ROWS) {
         int n = n_rows - r < ROWS ? n_rows - r : ROWS;

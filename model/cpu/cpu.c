@@ -68,7 +68,6 @@ static void cpu_close(struct backend *be)
     for (int i = 0; i < n; i++) {
         free(be->thread[i].memory);
         free(be->thread[i].attend);
-        free(be->thread[i].residual);
     }
     for (int i = 0; i < SCRATCH_SLOTS; i++)
         free(be->scratch[i].p);

@@ -39,8 +39,6 @@ struct thread_scratch {
     float *panel_f32; /* [PANEL_K_F32][PANEL_ROWS_MAX] */
     float *attend;    /* grown by attn.c */
     size_t attend_cap;
-    float *residual; /* grown by gemm_fill */
-    size_t residual_cap;
     void *memory;
 };
 enum { PANEL_K_F32 = 1024 };
@@ -94,7 +92,7 @@ size_t gemm_record_bytes(const struct backend *be, int n_in, unsigned forms);
  * gemm_fill writes those of one row. */
 struct act gemm_place(const struct backend *be, const float *x, size_t x_stride,
                       int n_in, int n_rows, unsigned forms, unsigned char *memory);
-void gemm_fill(const struct backend *be, int thread, const struct act *a, int row,
+void gemm_fill(const struct backend *be, const struct act *a, int row,
                unsigned char *memory);
 /* Both, in the slot's memory. */
 struct act gemm_act(struct backend *be, enum scratch_slot slot, const float *x,

@@ -84,29 +84,11 @@ struct act gemm_place(const struct backend *be, const float *x, size_t x_stride,
     return a;
 }
 
-/* A record of 8 bits, and a second one of what it leaves over. */
-static void fill_int8(const struct backend *be, int thread, const float *x, int n_in,
-                      unsigned char *record)
-{
-    struct thread_scratch *mine = &be->thread[thread];
-    int n_pad = act_padded(n_in);
-
-    be->kernels->quantize(x, n_in, record);
-    if (!be->residual)
-        return;
-    mine->residual =
-        mem_grow(mine->residual, &mine->residual_cap, (size_t)n_in, sizeof(float));
-    for (int i = 0; i < n_in; i++) {
-        const float *scale = (const void *)(record + act_at_pair(n_pad, i / 32));
-        mine->residual[i] = x[i] - *scale * (float)(int8_t)record[i];
-    }
-    be->kernels->quantize(mine->residual, n_in, record + act_record_bytes(n_pad));
-}
-
-void gemm_fill(const struct backend *be, int thread, const struct act *a, int row,
+void gemm_fill(const struct backend *be, const struct act *a, int row,
                unsigned char *memory)
 {
     const float *x = a->x + (size_t)row * a->x_stride;
+    const size_t bytes = act_record_bytes(a->n_pad);
 
     for (int f = 0; f < ACT_FORMS; f++) {
         unsigned char *record;
@@ -115,7 +97,8 @@ void gemm_fill(const struct backend *be, int thread, const struct act *a, int ro
             continue;
         record = memory + (a->form[f].q - memory) + (size_t)row * a->form[f].q_stride;
         if (f == ACT_INT8)
-            fill_int8(be, thread, x, a->n_in, record);
+            be->kernels->quantize(x, a->n_in, record,
+                                  be->residual ? record + bytes : NULL);
         else
             be->wide[f]->record(x, a->n_in, record);
     }
@@ -133,8 +116,9 @@ static void fill_unit(void *ctx, int unit, int thread)
     const struct fill_task *t = ctx;
     int end = (unit + 1) * t->rows_a_unit;
 
+    (void)thread;
     for (int r = unit * t->rows_a_unit; r < end && r < t->n_rows; r++)
-        gemm_fill(t->be, thread, &t->a, r, t->memory);
+        gemm_fill(t->be, &t->a, r, t->memory);
 }
 
 struct act gemm_act(struct backend *be, enum scratch_slot slot, const float *x,

@@ -48,7 +48,9 @@ enum act_form {
  *
  * with n_pad = n_in rounded up to ACT_PAD. Kernels read one record a row. Where
  * `residual` is set a second one follows it, of what the first left over (x - scale *
- * q): the sum of both products is that of 16-bit activations (gemm.c). */
+ * q), whose scales are the first's / 256: both together are 16 bits, scale / 256 *
+ * (256 q + q2), which a product may add up as such (matvec) or one after the other
+ * (gemm.c). */
 struct act {
     int n_in, n_pad;
     const float *x;
@@ -157,8 +159,10 @@ struct cpu_kernels {
     void (*dots)(const float *x, size_t x_stride, int n_x, const float *y,
                  size_t y_stride, int n_y, int n, float *out, size_t ld);
 
-    /* Quantises n values into one record. NULL where pack has none. */
-    void (*quantize)(const float *x, int n, unsigned char *record);
+    /* Quantises n values into one record, and what it leaves over into a second one
+     * (or NULL). No function where pack has none. */
+    void (*quantize)(const float *x, int n, unsigned char *record,
+                     unsigned char *second);
     /* y = x * gain / sqrt(mean(x^2) + eps) */
     void (*rms_norm)(float *y, const float *x, const float *gain, int n, float eps);
     /* h[i] = silu(gate[i]) * up[i] */

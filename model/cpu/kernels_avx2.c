@@ -129,31 +129,46 @@ ALWAYS_INLINE float magnitude(const __m256 v[4])
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m))) + sum8(zero);
 }
 
-static void quantize(const float *x, int n, unsigned char *record)
+/* Block b of a record. The codes fit 8 bits. */
+ALWAYS_INLINE void put_block(unsigned char *record, int n_pad, int b, float scale,
+                             const __m256i q[4])
 {
+    _mm256_storeu_si256((__m256i *)(void *)(record + 32 * (size_t)b), bytes_of(q));
+    x86_put_sums(record, n_pad, b, scale, sum_int(_mm256_add_epi32(q[0], q[1])),
+                 sum_int(_mm256_add_epi32(q[2], q[3])));
+}
+
+static void quantize(const float *x, int n, unsigned char *record,
+                     unsigned char *second)
+{
+    const __m256i most = _mm256_set1_epi32(127), least = _mm256_set1_epi32(-127);
     const int n_pad = act_padded(n);
 
     for (int i = 0, b = 0; i < n_pad; i += 32, b++) {
         __m256 v[4];
-        __m256i q[4];
+        __m256i q[4], low[4];
         __m256i keep;
-        float max;
-        int first, second;
+        float max, scale, inverse;
 
         load32(x + i, n - i < 0 ? 0 : n - i, v);
         max = magnitude(v);
+        scale = max < 1e-30f ? 0 : max / 127.0f;
+        inverse = max < 1e-30f ? 0 : 127.0f / max;
         /* of damaged rows the scale alone is not finite: the integers stay in range */
         keep = _mm256_set1_epi32(max <= FLT_MAX ? -1 : 0);
         UNROLL
         for (int j = 0; j < 4; j++) {
-            q[j] = _mm256_cvtps_epi32(
-                _mm256_mul_ps(v[j], _mm256_set1_ps(max < 1e-30f ? 0 : 127.0f / max)));
-            q[j] = _mm256_and_si256(q[j], keep);
+            __m256 code = _mm256_mul_ps(v[j], _mm256_set1_ps(inverse)), rest;
+
+            q[j] = _mm256_and_si256(_mm256_cvtps_epi32(code), keep);
+            rest = _mm256_sub_ps(code, _mm256_cvtepi32_ps(q[j]));
+            low[j] = _mm256_cvtps_epi32(_mm256_mul_ps(rest, _mm256_set1_ps(256.0f)));
+            low[j] = _mm256_max_epi32(_mm256_min_epi32(low[j], most), least);
+            low[j] = _mm256_and_si256(low[j], keep);
         }
-        _mm256_storeu_si256((__m256i *)(void *)(record + i), bytes_of(q));
-        first = sum_int(_mm256_add_epi32(q[0], q[1]));
-        second = sum_int(_mm256_add_epi32(q[2], q[3]));
-        x86_put_sums(record, n_pad, b, max, first, second);
+        put_block(record, n_pad, b, scale, q);
+        if (second != NULL)
+            put_block(second, n_pad, b, scale / 256, low);
     }
 }
 

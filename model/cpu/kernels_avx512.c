@@ -78,30 +78,52 @@ ALWAYS_INLINE __m512 floats_or_zero(const float *x, int i, int n)
     return _mm512_maskz_loadu_ps(first16(n - i), x + i);
 }
 
-static void quantize(const float *x, int n, unsigned char *record)
+/* Block b of a record. The codes fit 8 bits. */
+ALWAYS_INLINE void put_block(unsigned char *record, int n_pad, int b, float scale,
+                             const __m512i q[2])
 {
+    unsigned char *at = record + 32 * (size_t)b;
+
+    _mm_storeu_si128((__m128i *)(void *)at, _mm512_cvtsepi32_epi8(q[0]));
+    _mm_storeu_si128((__m128i *)(void *)(at + 16), _mm512_cvtsepi32_epi8(q[1]));
+    x86_put_sums(record, n_pad, b, scale, _mm512_reduce_add_epi32(q[0]),
+                 _mm512_reduce_add_epi32(q[1]));
+}
+
+static void quantize(const float *x, int n, unsigned char *record,
+                     unsigned char *second)
+{
+    const __m512i most = _mm512_set1_epi32(127), least = _mm512_set1_epi32(-127);
     const int n_pad = act_padded(n);
 
-    for (int i = 0, b = 0; i < n_pad; i += 32, b++) {
-        __m512 v0 = floats_or_zero(x, i, n), v1 = floats_or_zero(x, i + 16, n);
+    for (int b = 0; 32 * b < n_pad; b++) {
+        __m512 v[2] = {floats_or_zero(x, 32 * b, n), floats_or_zero(x, 32 * b + 16, n)};
         /* 0 * x is NaN where x is not finite: that must not be lost in the maximum */
-        __m512 zero =
-            _mm512_mul_ps(_mm512_add_ps(_mm512_sub_ps(v0, v0), _mm512_sub_ps(v1, v1)),
-                          _mm512_setzero_ps());
-        float max =
-            _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(v0), _mm512_abs_ps(v1))) +
-            _mm512_reduce_add_ps(zero);
-        __m512 inverse = _mm512_set1_ps(max < 1e-30f ? 0 : 127.0f / max);
+        __m512 zero = _mm512_mul_ps(
+            _mm512_add_ps(_mm512_sub_ps(v[0], v[0]), _mm512_sub_ps(v[1], v[1])),
+            _mm512_setzero_ps());
+        float max = _mm512_reduce_max_ps(
+                        _mm512_max_ps(_mm512_abs_ps(v[0]), _mm512_abs_ps(v[1]))) +
+                    _mm512_reduce_add_ps(zero);
+        float scale = max < 1e-30f ? 0 : max / 127.0f;
+        float inverse = max < 1e-30f ? 0 : 127.0f / max;
         /* then the scale alone carries it on, and the integers stay in range */
         __mmask16 keep = max <= FLT_MAX ? 0xffff : 0;
-        __m512i q0 = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(v0, inverse));
-        __m512i q1 = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(v1, inverse));
-        int first = _mm512_reduce_add_epi32(q0), second = _mm512_reduce_add_epi32(q1);
+        __m512i q[2], low[2];
 
-        _mm_storeu_si128((__m128i *)(void *)(record + i), _mm512_cvtsepi32_epi8(q0));
-        _mm_storeu_si128((__m128i *)(void *)(record + i + 16),
-                         _mm512_cvtsepi32_epi8(q1));
-        x86_put_sums(record, n_pad, b, max, first, second);
+        UNROLL
+        for (int i = 0; i < 2; i++) {
+            __m512 code = _mm512_mul_ps(v[i], _mm512_set1_ps(inverse)), rest;
+
+            q[i] = _mm512_maskz_cvtps_epi32(keep, code);
+            rest = _mm512_sub_ps(code, _mm512_cvtepi32_ps(q[i]));
+            low[i] = _mm512_maskz_cvtps_epi32(
+                keep, _mm512_mul_ps(rest, _mm512_set1_ps(256.0f)));
+            low[i] = _mm512_max_epi32(_mm512_min_epi32(low[i], most), least);
+        }
+        put_block(record, n_pad, b, scale, q);
+        if (second != NULL)
+            put_block(second, n_pad, b, scale / 256, low);
     }
 }
 

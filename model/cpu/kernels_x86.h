@@ -114,16 +114,15 @@ ALWAYS_INLINE size_t x86_group_bytes(enum tensor_type type)
 
 /* ---- records ---- */
 
-/* Beside the codes of block b (of 32) of a record: the scale, by the largest magnitude,
- * and the sums, of which `first` and `second` are those of 16 codes each. */
-ALWAYS_INLINE void x86_put_sums(unsigned char *record, int n_pad, int b, float max,
+/* Beside the codes of block b (of 32) of a record: the scale, and the sums, of which
+ * `first` and `second` are those of 16 codes each. */
+ALWAYS_INLINE void x86_put_sums(unsigned char *record, int n_pad, int b, float scale,
                                 int first, int second)
 {
     float *pair = (float *)(void *)(record + act_at_pair(n_pad, b));
     float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
     int32_t *bias32 = (int32_t *)(void *)(record + act_at_bias32(n_pad));
     int32_t *bias16 = (int32_t *)(void *)(record + act_at_bias16(n_pad));
-    float scale = max < 1e-30f ? 0 : max / 127.0f;
 
     pair[0] = scale;
     pair[8] = scale * (float)(first + second);

@@ -30,8 +30,9 @@ static void hidden_unit(void *ctx, int row, int thread)
     const struct hidden_task *t = ctx;
     size_t at = (size_t)row * (size_t)t->a.n_in;
 
+    (void)thread;
     t->be->kernels->swiglu(t->gate + at, t->gate + at, t->up + at, t->a.n_in);
-    gemm_fill(t->be, thread, &t->a, row, t->memory);
+    gemm_fill(t->be, &t->a, row, t->memory);
 }
 
 /* The hidden rows as activations in these forms. memory: for the records. */

@@ -66,21 +66,6 @@ static void fill_seen(struct sample *s, bool quantised)
         }
 }
 
-/* The records of one row: a second one, if wanted, of other values than what the first
- * left over, so that a product without it is far off. */
-static void quantise_row(const struct cpu_kernels *k, const struct sample *s,
-                         const float *x, unsigned char *record)
-{
-    float *other = mem_array((size_t)s->n_in, sizeof(float));
-
-    k->quantize(x, s->n_in, record);
-    for (int i = 0; i < s->n_in; i++)
-        other[i] = x[s->n_in - 1 - i] * 0.75F;
-    if (s->a.residual)
-        k->quantize(other, s->n_in, record + act_record_bytes(s->a.n_pad));
-    free(other);
-}
-
 static void fill_want(struct sample *s)
 {
     float *row = mem_array((size_t)s->n_in, sizeof(float));
@@ -126,7 +111,8 @@ static struct sample sample_open(const struct cpu_kernels *k, enum tensor_type t
                        .residual = residual};
     s.records = mem_try(cols, s.a.q_stride, "records", NULL);
     for (size_t c = 0; quantised && c < cols; c++)
-        quantise_row(k, &s, s.x + c * in, s.records + c * s.a.q_stride);
+        k->quantize(s.x + c * in, n_in, s.records + c * s.a.q_stride,
+                    residual ? s.records + c * s.a.q_stride + s.a.q_stride / 2 : NULL);
     s.a.q = s.records;
     fill_seen(&s, quantised);
     fill_want(&s);
@@ -176,7 +162,8 @@ static void check_matvec(const struct cpu_kernels *k, enum tensor_type type, int
 
 static void matvec_of(const struct cpu_kernels *k)
 {
-    static const int widths[] = {32, 96, 128, 160, 256, 512, 1408, 2048, 10944};
+    static const int widths[] = {32,   96,   128,   160,   256,  512,
+                                 1408, 2048, 10944, 12544, 12704};
 
     for (size_t t = 0; t < random_n_types; t++)
         for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
@@ -396,37 +383,52 @@ static void test_pack_f32(void)
     each_table(pack_f32_of);
 }
 
-/* Quantised values are within half a step, and the sums are those of the codes. */
-static void check_record(const struct cpu_kernels *k, const float *x, int n)
+/* The sums of a record are those of its codes. */
+static void check_sums(const unsigned char *record, int n_pad)
 {
-    int n_pad = act_padded(n);
-    unsigned char *record = mem_try(1, act_record_bytes(n_pad), "record", NULL);
-    float *sum16 = (float *)(void *)(record + act_at_sum16(n_pad));
-    int32_t *bias32 = (int32_t *)(void *)(record + act_at_bias32(n_pad));
-    int32_t *bias16 = (int32_t *)(void *)(record + act_at_bias16(n_pad));
+    const float *sum16 = (const void *)(record + act_at_sum16(n_pad));
+    const int32_t *bias32 = (const void *)(record + act_at_bias32(n_pad));
+    const int32_t *bias16 = (const void *)(record + act_at_bias16(n_pad));
 
-    memset(record, 0x55, act_record_bytes(n_pad));
-    k->quantize(x, n, record);
     for (int b = 0; b < n_pad / 16; b++) {
-        const float *scale =
-            (const float *)(const void *)(record + act_at_pair(n_pad, b / 2));
+        const float *scale = (const void *)(record + act_at_pair(n_pad, b / 2));
         int sum = 0;
-        for (int i = 16 * b; i < 16 * b + 16; i++) {
-            int q = (signed char)record[i];
-            float value = i < n ? x[i] : 0;
-            sum += q;
-            if (!(fabsf((float)q * scale[0] - value) <= scale[0] * 0.501f + 1e-30f))
-                FAIL("%s quantize %d: [%d] is %d * %g, not %g", k->name, n, i, q,
-                     (double)scale[0], (double)value);
-        }
+        for (int i = 16 * b; i < 16 * b + 16; i++)
+            sum += (signed char)record[i];
         CHECK(bias16[b] == -128 * sum);
         CHECK(fabsf(sum16[b] - scale[0] * (float)sum) <= 1e-5f * fabsf(sum16[b]));
     }
     for (int b = 0; b < n_pad / 32; b++) {
-        const float *pair =
-            (const float *)(const void *)(record + act_at_pair(n_pad, b));
+        const float *pair = (const void *)(record + act_at_pair(n_pad, b));
         CHECK(bias32[b] == bias16[2 * b] + bias16[2 * b + 1] &&
               fabsf(pair[8] - sum16[2 * b] - sum16[2 * b + 1]) <= pair[0] * 1e-2f);
+    }
+}
+
+/* Quantised values are within half a step, and with a second record, whose steps are
+ * 1/256 of the first's, within one of those. */
+static void check_record(const struct cpu_kernels *k, const float *x, int n)
+{
+    int n_pad = act_padded(n);
+    size_t bytes = act_record_bytes(n_pad);
+    unsigned char *record = mem_try(2, bytes, "records", NULL), *second;
+
+    second = record + bytes;
+    memset(record, 0x55, 2 * bytes);
+    k->quantize(x, n, record, second);
+    check_sums(record, n_pad);
+    check_sums(second, n_pad);
+    for (int i = 0; i < n_pad; i++) {
+        const float *scale = (const void *)(record + act_at_pair(n_pad, i / 32));
+        const float *scale2 = (const void *)(second + act_at_pair(n_pad, i / 32));
+        int q = (signed char)record[i], q2 = (signed char)second[i];
+        float rest = (i < n ? x[i] : 0) - (float)q * scale[0];
+
+        CHECK(scale2[0] == scale[0] / 256);
+        if (!(fabsf(rest) <= scale[0] * 0.501f + 1e-30f) ||
+            !(fabsf(rest - (float)q2 * scale2[0]) <= scale2[0] * 1.01f + 1e-30f))
+            FAIL("%s quantize %d: [%d] is %d * %g and %d / 256 of it, not %g", k->name,
+                 n, i, q, (double)scale[0], q2, (double)x[i]);
     }
     free(record);
 }
