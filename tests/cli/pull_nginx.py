@@ -16,7 +16,7 @@ import time
 from hadal_cli import HADAL, Home, check, equal, finish, fixture, main, skip
 from pulling import MIB, SEED, TORTURE, bytes_of, pull_until_done
 import nginx  # pulling says where
-from hub import Hub
+from hub import Hub, digest_header
 from wire import Wire
 
 CA = tempfile.mkdtemp(prefix="hadal-ca-")
@@ -336,12 +336,13 @@ class Worker:
         """One transfer: (kind, size, bytes sent, pulls that ended early)."""
         rng = random.Random(f"{SEED} {i}")
         kind, http2 = KINDS[i % len(KINDS)], rng.random() < 0.5
-        at_origin = kind == "flip" and i // len(KINDS) % 2
+        if kind == "flip":
+            kind += ("", " at the origin", " with digests")[i // len(KINDS) % 3]
         at = rng.randrange(len(self.files))
         with open(self.files[at], "rb") as f:
             data = f.read()
         n_faults = rng.randint(1, 3)
-        if kind == "length" or at_origin:
+        if kind == "length" or kind.startswith("flip "):
             sent, failed = self.from_origin(home, rng, data, kind, n_faults)
         else:
             hub, wire = self.server(kind if kind not in ("cut", "stall", "flip", "slow")
@@ -355,7 +356,7 @@ class Worker:
                 wire.fault = lambda c: (kind, places[c - n]) if c - n < n_faults else None
             failed = pull_until_done(home, f"org/r{at}", data)
             sent, wire.fault = wire.sent, None
-        return kind + " at the origin" * at_origin, len(data), sent, failed
+        return kind, len(data), sent, failed
 
     def from_origin(self, home, rng, data, kind, n_faults):
         """Faults inside TLS: one byte, or wrong lengths of some answers."""
@@ -363,8 +364,10 @@ class Worker:
         origin.add("org/repo", {"m.gguf": data})
         wrong = ("length-small", "length-large", "other-total", "oversize")
         of = {rng.randrange(8): rng.choice(wrong) for _ in range(n_faults)}
-        if kind == "flip":
+        if kind.startswith("flip"):
             of = {rng.randrange(8): "flip"}
+        if kind == "flip with digests":
+            origin.content_digest = digest_header
         origin.fault = lambda r: of.get(r.n) if r.kind == "cdn" else None
         home.env.update(origin.env())
         failed = pull_until_done(home, "org/repo", data)
@@ -402,11 +405,12 @@ def test_faults(h):
     """Equal shares of each kind of fault, 1 to 3 of one kind in a transfer.
 
     What is sent is counted behind the server where the fault is inside TLS, else on the
-    line, where TLS, HTTP and handshakes count too. Of the flipped bytes half are flipped
-    on the line, half by the server. One that the server flips is found by the digest of
-    the whole alone, so half the file is fetched again on average: it is told apart.
+    line, where TLS, HTTP and handshakes count too. Of the flipped bytes a third is flipped
+    on the line, the others by the server. One that the server flips is found by the digest
+    of the whole alone, so half the file is fetched again on average: it is told apart; less
+    where the server says the digests of its answers.
     """
-    n = int(os.environ.get("HADAL_TRANSFERS", "2000" if TORTURE else str(2 * len(KINDS))))
+    n = int(os.environ.get("HADAL_TRANSFERS", "2000" if TORTURE else str(3 * len(KINDS))))
     rng = random.Random(SEED)
     files = []
     for i in range(12):
