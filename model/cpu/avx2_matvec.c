@@ -328,6 +328,7 @@ ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
 ALWAYS_INLINE float dot_row(enum tensor_type type, const unsigned char *row,
                             const float *x, int n)
 {
+    const size_t size = type == TYPE_F32 ? 4 : 2;
     __m256 sum[4];
     float total;
     int i = 0;
@@ -336,8 +337,7 @@ ALWAYS_INLINE float dot_row(enum tensor_type type, const unsigned char *row,
     for (int j = 0; j < 4; j++)
         sum[j] = _mm256_setzero_ps();
     for (; i + 32 <= n; i += 32) {
-        _mm_prefetch((const char *)row + (type == TYPE_F32 ? 4 : 2) * (size_t)i + 512,
-                     _MM_HINT_T0);
+        x86_ask_ahead(1, row + size * (size_t)i, 0, 0, 32 * size);
         UNROLL
         for (int j = 0; j < 4; j++)
             sum[j] = _mm256_fmadd_ps(eight_floats(type, row, i + 8 * j),

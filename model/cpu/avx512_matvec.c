@@ -706,8 +706,7 @@ ALWAYS_INLINE float dot_row(enum tensor_type type, const unsigned char *row,
     for (int j = 0; j < 4; j++)
         sum[j] = _mm512_setzero_ps();
     for (; i + 64 <= n; i += 64) {
-        _mm_prefetch((const char *)row + size * (size_t)i + 512, _MM_HINT_T0);
-        _mm_prefetch((const char *)row + size * (size_t)i + 576, _MM_HINT_T0);
+        x86_ask_ahead(1, row + size * (size_t)i, 0, 0, 64 * size);
         UNROLL
         for (int j = 0; j < 4; j++)
             sum[j] = _mm512_fmadd_ps(floats16(type, row, i + 16 * j, n),
