@@ -10,11 +10,18 @@
 
 /* The cache, in one mapping whose pages come into being when they are first written:
  * [layer][key rows | value rows][ctx][row]. A row is n_head_kv heads, each padded to
- * whole blocks of its type. MLA has key rows only, of one head. */
+ * whole blocks of its type. MLA has key rows only, of one head: the latent and the
+ * rotated key.
+ *
+ * Where the kernels have latent attention in integers, MLA's rows are made for it: of
+ * 16 bits, in place of F16, or of Q8_0. Behind a layer's rows are then two scales of
+ * each row, of the integers or of those that Q8_0 becomes. */
 struct kv {
     const struct quant_type *type;
+    bool scaled, int16;
     int ctx, n_head_kv;
     int k_width, v_width;              /* values of a head; v_width 0: MLA */
+    int rank, rank_padded;             /* MLA: of k_width, those of the latent */
     size_t k_head_bytes, v_head_bytes; /* of a head in a row */
     size_t layer_bytes, bytes;
     unsigned char *data;
@@ -45,6 +52,18 @@ void kv_store(const struct kv *kv, const struct cpu_kernels *k, const float *x, 
 /* n values of a row as floats, and some of the padding after them. */
 void kv_load(const struct kv *kv, const struct cpu_kernels *k, const unsigned char *row,
              int n, float *out);
+
+/* MLA: the k_width values of a position. */
+void kv_store_latent(const struct kv *kv, const struct cpu_kernels *k, int layer,
+                     int32_t pos, const float *x);
+void kv_load_latent(const struct kv *kv, const struct cpu_kernels *k, int layer,
+                    int32_t pos, float *out);
+/* Of scaled rows: the integers of a row with their padding; n rows from p0, in the
+ * cache or in `memory` [n][width]; and the scales [ctx][2] of a layer. */
+int kv_latent_width(const struct kv *kv);
+const int16_t *kv_latent_rows(const struct kv *kv, const struct latent_kernels *k,
+                              int layer, int32_t p0, int n, int16_t *memory);
+float *kv_latent_scales(const struct kv *kv, int layer);
 
 enum {
     ATTN_TILE = 32
@@ -85,6 +104,16 @@ void attn_attend(struct backend *be, struct attend *t, int layer,
                  const struct rows *rows, int first, int n_rows);
 /* How many rows from `first` on belong to the same timeline. */
 int attn_same_timeline(const struct rows *rows, int first);
+
+/* latent.c: the same for latent attention with scaled rows. */
+struct latent_heads {
+    int n;
+    const float *q; /* [rows][n][rank + rope_dim] */
+    float *out;     /* [rows][n][rank] */
+    float scale;
+};
+void latent_attend(struct backend *be, const struct latent_heads *heads, int layer,
+                   const struct rows *rows, int first, int n_rows);
 
 /* A thread's memory for attention, at least n floats, aligned to 64 bytes. */
 float *attn_memory(struct thread_scratch *scratch, size_t n);

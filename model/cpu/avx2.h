@@ -77,4 +77,43 @@ ALWAYS_INLINE __m256 eight_floats(enum tensor_type type, const unsigned char *ro
         _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(at)), 16));
 }
 
+/* 8 values from the i-th, `fill` after the n-th. */
+ALWAYS_INLINE __m256 load8(const float *x, int i, int n, float fill)
+{
+    float copy[8];
+
+    if (n - i >= 8)
+        return _mm256_loadu_ps(x + i);
+    _mm256_storeu_ps(copy, _mm256_set1_ps(fill));
+    memcpy(copy, x + i, (size_t)(n - i) * sizeof(float));
+    return _mm256_loadu_ps(copy);
+}
+
+/* e^x: 2^n * e^r with |r| <= ln(2)/2, the Taylor series of e^r to r^7 (error 5e-9).
+ * Below the smallest normal number: 0. NaN stays NaN. */
+ALWAYS_INLINE __m256 exp8(__m256 x)
+{
+    const __m256 low = _mm256_set1_ps(-87.33654f), high = _mm256_set1_ps(88.8f);
+    __m256 keep = _mm256_cmp_ps(x, low, _CMP_NLT_UQ), n, r, p;
+    __m256i power;
+
+    x = _mm256_max_ps(low, _mm256_min_ps(high, x));
+    n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)),
+                        _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    /* ln 2 in two parts, the first exact in a product with n */
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);
+    r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), r);
+    p = _mm256_set1_ps(1.0f / 5040);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+    power = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    p = _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(power, 23)));
+    return _mm256_and_ps(p, keep);
+}
+
 #endif

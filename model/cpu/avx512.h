@@ -33,6 +33,12 @@ ALWAYS_INLINE __mmask16 first16(int n)
     return (__mmask16)(n >= 16 ? 0xffff : (1 << (n > 0 ? n : 0)) - 1);
 }
 
+/* 16 values from the i-th, zeros from the n-th on (which i may be past). */
+ALWAYS_INLINE __m512 floats_or_zero(const float *x, int i, int n)
+{
+    return _mm512_maskz_loadu_ps(first16(n - i), x + i);
+}
+
 /* 32 bytes, twice. */
 ALWAYS_INLINE __m512i twice32(const void *at)
 {
@@ -76,6 +82,29 @@ ALWAYS_INLINE __m128 sum_lanes(const __m512 x[4])
     __m256 d = _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1));
 
     return _mm_add_ps(_mm256_castps256_ps128(d), _mm256_extractf128_ps(d, 1));
+}
+
+/* e^x: see exp8 of avx2.h. */
+ALWAYS_INLINE __m512 exp16(__m512 x)
+{
+    const __m512 low = _mm512_set1_ps(-87.33654f), high = _mm512_set1_ps(88.8f);
+    __mmask16 keep = _mm512_cmp_ps_mask(x, low, _CMP_NLT_UQ);
+    __m512 n, r, p;
+
+    x = _mm512_max_ps(low, _mm512_min_ps(high, x));
+    n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)),
+                             _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    p = _mm512_set1_ps(1.0f / 5040);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+    return _mm512_maskz_scalef_ps(keep, p, n);
 }
 
 #endif

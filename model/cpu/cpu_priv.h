@@ -17,19 +17,21 @@
 
 /* Buffers that live from one operation to the next and only grow, each for one use. */
 enum scratch_slot {
-    SCRATCH_ACT,        /* quantised input of a product */
-    SCRATCH_QUERY,      /* MLA: q~ and rotated q_pe */
-    SCRATCH_LATENT,     /* MLA: weighted sums u of the latents */
-    SCRATCH_ANGLE,      /* cos and sin of the step's positions */
-    SCRATCH_PARTIAL,    /* attention: results of parts of a context */
-    SCRATCH_GATE,       /* feed-forward: gate x, then silu(gate x) * up x */
-    SCRATCH_UP,         /* up x */
-    SCRATCH_HIDDEN,     /* quantised hidden rows */
-    SCRATCH_SORTED,     /* MoE: rows in the order of their experts, quantised */
-    SCRATCH_SORTED_F32, /* the same as floats */
-    SCRATCH_DOWN,       /* MoE: what each expert gave */
-    SCRATCH_ROUTE,      /* MoE: logits, choices, order */
-    SCRATCH_JOBS,       /* MoE: list of products */
+    SCRATCH_ACT,         /* quantised input of a product */
+    SCRATCH_QUERY,       /* MLA: q~ and rotated q_pe */
+    SCRATCH_LATENT,      /* MLA: weighted sums u of the latents */
+    SCRATCH_QUERY_INT16, /* ... the queries as integers */
+    SCRATCH_QUERY_SCALE, /* ... and their scales */
+    SCRATCH_ANGLE,       /* cos and sin of the step's positions */
+    SCRATCH_PARTIAL,     /* attention: results of parts of a context */
+    SCRATCH_GATE,        /* feed-forward: gate x, then silu(gate x) * up x */
+    SCRATCH_UP,          /* up x */
+    SCRATCH_HIDDEN,      /* quantised hidden rows */
+    SCRATCH_SORTED,      /* MoE: rows in the order of their experts, quantised */
+    SCRATCH_SORTED_F32,  /* the same as floats */
+    SCRATCH_DOWN,        /* MoE: what each expert gave */
+    SCRATCH_ROUTE,       /* MoE: logits, choices, order */
+    SCRATCH_JOBS,        /* MoE: list of products */
     SCRATCH_SLOTS,
 };
 

@@ -132,6 +132,63 @@ struct wide_kernels {
     gemm_fn gemm;
 };
 
+/* Attention to latent rows as integers of 16 bits: `split` values of a latent, then
+ * those of a rotated key up to `width`, both padded with zeros to multiples of 32, and
+ * a scale for each of the two. LATENT_HEADS heads are taken together, up to LATENT_TILE
+ * rows at a time.
+ *
+ * Sums stay in 32 bits: of rows and queries by their lengths (|sum| is at most the
+ * product of the two, for each part of a sum too), of weights and values since the
+ * weights sum up to at most 2^16. */
+enum {
+    LATENT_HEADS = 16,
+    LATENT_TILE = 128,
+    LATENT_ROW_LENGTH = 65400, /* of a row's integers, the root of the sum of squares */
+    LATENT_QUERY_LENGTH = 32700,
+    LATENT_WEIGHTS = 65400, /* sum of a tile's */
+    LATENT_Q8_UNIT = 128,   /* a scale of a block of Q8_0 is so many of these */
+};
+/* What is smaller counts as 0: its square would not be a normal number. */
+#define LATENT_SCALE_MIN 1e-20F
+#define LATENT_UNIT_MIN 1e-30F
+
+struct latent_tile {
+    const int16_t *q;     /* [width / 2][LATENT_HEADS][2] */
+    const float *q_scale; /* [2][LATENT_HEADS] */
+    const int16_t *row;   /* [n_rows][stride] */
+    size_t stride;
+    const float *row_scale; /* [n_rows][2] */
+    int split, width, n_rows;
+    const int16_t *next; /* the rows after these: to be asked for meanwhile */
+};
+
+/* The softmax of LATENT_HEADS heads, tile by tile (see attn_soften), and of the last
+ * tile the integers' scale and what sums of earlier ones are to be multiplied with. */
+struct latent_state {
+    float m[LATENT_HEADS], l[LATENT_HEADS], scale[LATENT_HEADS], fade[LATENT_HEADS];
+};
+
+struct latent_kernels {
+    /* n floats as integers of at most this length, padded; returns their scale. What is
+     * not finite is so in the scale alone. */
+    float (*narrow)(const float *x, int n, float length, int16_t *out);
+    /* and back */
+    void (*widen)(const int16_t *q, float scale, int n, float *out);
+    /* n values of Q8_0, a multiple of 32, as integers of that scale */
+    void (*from_q8_0)(const unsigned char *blocks, int n, float scale, int16_t *out);
+
+    /* score[row][head] */
+    void (*scores)(const struct latent_tile *t, float *score);
+    /* Scores to weights: e^(score - m), times the latent's scale, as integers, [row /
+     * 2] [head][row % 2]. Writes into score. */
+    void (*weights)(const struct latent_tile *t, float *score, struct latent_state *s,
+                    int32_t *weight);
+    /* u[head][v_width] (+)= the sum of weights and latents; v_width <= split */
+    void (*values)(const struct latent_tile *t, const int32_t *weight,
+                   const struct latent_state *s, int n_heads, float *u, int v_width,
+                   bool add);
+};
+
 struct cpu_kernels {
     const char *name;     /* as HADAL_CPU names it */
     const char *features; /* "avx2+fma+f16c" */
@@ -152,7 +209,8 @@ struct cpu_kernels {
                      const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
                      bool add);
 
-    const struct wide_kernels *int16; /* takes all panels; or NULL */
+    const struct wide_kernels *int16;    /* takes all panels; or NULL */
+    const struct latent_kernels *latent; /* or NULL: attention in floats */
 
     /* out[i * ld + j] = x_i . y_j: n_x rows of x, n_y of y, n values each; n is a
      * multiple of 32. */
@@ -223,6 +281,8 @@ extern const struct cpu_kernels cpu_kernels_scalar;
 extern const struct cpu_kernels cpu_kernels_avx2;   /* AVX2, FMA, F16C */
 extern const struct cpu_kernels cpu_kernels_avx512; /* and F, BW, DQ, VL, VNNI */
 extern const struct wide_kernels wide_avx512_int16;
+extern const struct latent_kernels latent_avx2;
+extern const struct latent_kernels latent_avx512;
 extern const struct wide_kernels wide_avx512_bf16; /* and BF16 */
 #endif
 

@@ -72,12 +72,6 @@ static void dots(const float *x, size_t x_stride, int n_x, const float *y,
 
 /* ---- activations ---- */
 
-/* 16 values from the i-th, zeros from the n-th on (which i may be past). */
-ALWAYS_INLINE __m512 floats_or_zero(const float *x, int i, int n)
-{
-    return _mm512_maskz_loadu_ps(first16(n - i), x + i);
-}
-
 /* Block b of a record. The codes fit 8 bits. */
 ALWAYS_INLINE void put_block(unsigned char *record, int n_pad, int b, float scale,
                              const __m512i q[2])
@@ -128,29 +122,6 @@ static void quantize(const float *x, int n, unsigned char *record,
 }
 
 /* ---- element by element ---- */
-
-/* e^x: see exp8 of kernels_avx2.c. */
-ALWAYS_INLINE __m512 exp16(__m512 x)
-{
-    const __m512 low = _mm512_set1_ps(-87.33654f), high = _mm512_set1_ps(88.8f);
-    __mmask16 keep = _mm512_cmp_ps_mask(x, low, _CMP_NLT_UQ);
-    __m512 n, r, p;
-
-    x = _mm512_max_ps(low, _mm512_min_ps(high, x));
-    n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)),
-                             _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    p = _mm512_set1_ps(1.0f / 5040);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-    return _mm512_maskz_scalef_ps(keep, p, n);
-}
 
 static void rms_norm(float *y, const float *x, const float *gain, int n, float eps)
 {
@@ -253,6 +224,7 @@ const struct cpu_kernels cpu_kernels_avx512 = {
     .gemm = avx512_gemm,
     .gemm_f32 = avx512_gemm_f32,
     .int16 = &wide_avx512_int16,
+    .latent = &latent_avx512,
     .dots = dots,
     .quantize = quantize,
     .rms_norm = rms_norm,

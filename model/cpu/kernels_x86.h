@@ -35,6 +35,17 @@
 
 enum { GROUP = 256 }; /* elements of a group */
 
+/* ---- latent rows ---- */
+
+/* Where the row is that comes `ahead` rows after the p-th. */
+ALWAYS_INLINE const int16_t *x86_rows_ahead(const struct latent_tile *t, int p,
+                                            int ahead)
+{
+    return p + ahead < t->n_rows
+               ? t->row + (size_t)(p + ahead) * t->stride
+               : t->next + (size_t)(p + ahead - t->n_rows) * t->stride;
+}
+
 /* ---- facts about types ---- */
 
 ALWAYS_INLINE bool x86_is_signed(enum tensor_type type)

@@ -39,13 +39,11 @@ static void append_unit(void *ctx, int row, int thread)
     const struct kv *kv = t->rows->kv[row];
     float *angle = t->angle + (size_t)thread * (size_t)s->rope.dim;
     float *latent = vec_row(t->kv_a, row), *q = vec_row(t->q, row) + s->nope_dim;
-    size_t at = (size_t)t->rows->pos[row] * kv_k_row_bytes(kv);
 
     attn_angles(&s->rope, t->rows->pos[row], angle);
     t->kernels->rms_norm(latent, latent, t->lw->kv_a_norm.data, s->kv_rank, s->eps);
     attn_rotate(&s->rope, angle, latent + s->kv_rank);
-    kv_store(kv, t->kernels, latent, s->kv_rank + s->rope_dim,
-             kv_k_rows(kv, t->layer) + at);
+    kv_store_latent(kv, t->kernels, t->layer, t->rows->pos[row], latent);
     for (int h = 0; h < s->n_head; h++)
         attn_rotate(&s->rope, angle, q + h * (s->nope_dim + s->rope_dim));
 }
@@ -83,20 +81,24 @@ static void absorbed(struct backend *be, float *out, const float *q,
         .n_head = s->n_head,
         .scale = s->attn_scale,
     };
+    const struct latent_heads integers = {
+        .n = s->n_head, .q = query, .out = latent, .scale = s->attn_scale};
 
     per_head(be, &lw->k_b, q, (int)q_width, query, (int)k_width, n, s->n_head);
     for (size_t i = 0; i < heads; i++)
         memcpy(query + i * k_width + s->kv_rank, q + i * q_width + s->nope_dim,
                rope * sizeof(float));
-    attn_attend(be, &attend, layer, rows, first, n);
+    if (rows->kv[first]->scaled)
+        latent_attend(be, &integers, layer, rows, first, n);
+    else
+        attn_attend(be, &attend, layer, rows, first, n);
     per_head(be, &lw->v_b, latent, s->kv_rank, out, s->v_dim, n, s->n_head);
 }
 
 /* ---- expanded ---- */
 
 enum {
-    ROWS = 512,   /* of a unit */
-    KEY_PAD = 32, /* values that a block of the cache's type may reach past a key */
+    ROWS = 512, /* of a unit */
 };
 
 struct expand {
@@ -104,11 +106,10 @@ struct expand {
     const struct shape *shape;
     const struct layer *lw;
     const struct kv *kv;
-    const unsigned char *rows; /* of the layer's cache */
-    const float *q;            /* [n][n_head][nope_dim + rope_dim] */
-    float *out;                /* [n][n_head][v_dim] */
+    const float *q; /* [n][n_head][nope_dim + rope_dim] */
+    float *out;     /* [n][n_head][v_dim] */
     const int32_t *pos;
-    int n, n_blocks;
+    int layer, n, n_blocks;
     int k_width, v_pad; /* nope_dim + rope_dim; v_dim to whole panels */
 };
 
@@ -120,7 +121,7 @@ struct expand_memory {
     float *m, *l;   /* [ROWS] */
     float *k_b;     /* [nope_dim][kv_rank]: transposed */
     float *v_b;     /* [v_pad / panel_rows] panels of [kv_rank] */
-    float *latent;  /* [ATTN_TILE][kv_rank] */
+    float *row;     /* [ATTN_TILE][kv_rank + rope_dim]: of the cache */
     float *columns; /* panel of [kv_rank]: the latents of panel_rows positions */
     float *key;     /* panel of [k_width]: their keys */
     float *value;   /* [ATTN_TILE][v_pad] */
@@ -144,9 +145,9 @@ static struct expand_memory memory_of(const struct expand *t,
         {&m.l, ROWS},
         {&m.k_b, nope * rank},
         {&m.v_b, v * rank},
-        {&m.latent, ATTN_TILE * rank},
+        {&m.row, ATTN_TILE * (rank + (size_t)t->shape->rope_dim)},
         {&m.columns, rank * r},
-        {&m.key, (k + KEY_PAD) * r},
+        {&m.key, k * r},
         {&m.value, ATTN_TILE * v},
     };
     const size_t n_parts = sizeof(parts) / sizeof(parts[0]);
@@ -204,44 +205,39 @@ static void load_queries(const struct expand *t, const struct expand_memory *m,
     memset(m->u, 0, (size_t)n * (size_t)t->shape->v_dim * sizeof(float));
 }
 
-/* score[i][j] = q_i . key of position p0 + j, for i in [skip, n_q), j < n */
+/* score[i][j] = q_i . key of row j of the cache, for i in [skip, n_q), j < n */
 static void expand_scores(const struct expand *t, const struct expand_memory *m,
-                          int skip, int n_q, int p0, int n)
+                          int skip, int n_q, int n)
 {
     const struct cpu_kernels *k = t->be->kernels;
     const struct shape *s = t->shape;
-    const size_t row_bytes = kv_k_row_bytes(t->kv), r = (size_t)k->panel_rows;
-    const pack_f32_fn pack = k->pack_f32[t->kv->type->type];
-    const size_t rope_at = quant_row_bytes(t->kv->type, s->kv_rank);
+    const size_t width = (size_t)t->kv->k_width, r = (size_t)k->panel_rows;
+    const pack_f32_fn pack = k->pack_f32[TYPE_F32];
 
     for (int j = 0; j < n; j += k->panel_rows) {
         int rows = n - j < k->panel_rows ? n - j : k->panel_rows;
-        const unsigned char *row = t->rows + (size_t)(p0 + j) * row_bytes;
+        const unsigned char *row = (const unsigned char *)(m->row + (size_t)j * width);
 
-        pack(row, row_bytes, rows, 0, s->kv_rank, m->columns);
+        pack(row, width * sizeof(float), rows, 0, s->kv_rank, m->columns);
         k->gemm_f32(m->columns, r, s->kv_rank, k->panel_rows, m->k_b,
                     (size_t)s->kv_rank, s->nope_dim, m->key, r, false);
-        pack(row + rope_at, row_bytes, rows, 0, kv_padded(t->kv->type, s->rope_dim),
-             m->key + (size_t)s->nope_dim * r);
+        pack(row + (size_t)s->kv_rank * sizeof(float), width * sizeof(float), rows, 0,
+             s->rope_dim, m->key + (size_t)s->nope_dim * r);
         k->gemm_f32(m->key, r, t->k_width, rows, m->q + skip * t->k_width,
                     (size_t)t->k_width, n_q - skip, m->score + skip * ATTN_TILE + j,
                     ATTN_TILE, false);
     }
 }
 
-/* value[j] = v_b c of position p0 + j, j < n */
-static void expand_values(const struct expand *t, const struct expand_memory *m, int p0,
-                          int n)
+/* value[j] = v_b c of row j of the cache, j < n */
+static void expand_values(const struct expand *t, const struct expand_memory *m, int n)
 {
     const struct cpu_kernels *k = t->be->kernels;
     const size_t rank = (size_t)t->shape->kv_rank, r = (size_t)k->panel_rows;
 
-    for (int j = 0; j < n; j++)
-        kv_load(t->kv, k, t->rows + (size_t)(p0 + j) * kv_k_row_bytes(t->kv), (int)rank,
-                m->latent + (size_t)j * rank);
     for (int d = 0; d < t->v_pad; d += k->panel_rows)
-        k->gemm_f32(m->v_b + (size_t)d * rank, r, (int)rank, k->panel_rows, m->latent,
-                    rank, n, m->value + d, (size_t)t->v_pad, false);
+        k->gemm_f32(m->v_b + (size_t)d * rank, r, (int)rank, k->panel_rows, m->row,
+                    (size_t)t->kv->k_width, n, m->value + d, (size_t)t->v_pad, false);
 }
 
 /* One tile of positions for the rows from first + skip on. */
@@ -251,11 +247,13 @@ static void expand_tile(const struct expand *t, const struct expand_memory *m,
     const struct cpu_kernels *k = t->be->kernels;
     const int r = k->panel_rows, v = t->shape->v_dim;
 
-    expand_scores(t, m, skip, n_q, p0, n);
+    for (int j = 0; j < n; j++)
+        kv_load_latent(t->kv, k, t->layer, p0 + j, m->row + j * t->kv->k_width);
+    expand_scores(t, m, skip, n_q, n);
     for (int i = skip; i < n_q; i++)
         attn_soften(k, m->score + i * ATTN_TILE, n, t->pos[first + i] + 1 - p0,
                     &m->m[i], &m->l[i], m->u + i * v, v);
-    expand_values(t, m, p0, n);
+    expand_values(t, m, n);
     for (int d = 0; d < v; d += r)
         k->gemm_f32(m->value + d, (size_t)t->v_pad, n, v - d < r ? v - d : r,
                     m->score + skip * ATTN_TILE, ATTN_TILE, n_q - skip,
@@ -298,7 +296,7 @@ static void expanded(struct backend *be, float *out, const float *q,
         .shape = s,
         .lw = lw,
         .kv = rows->kv[first],
-        .rows = kv_k_rows(rows->kv[first], layer),
+        .layer = layer,
         .q = q,
         .out = out,
         .pos = rows->pos + first,
@@ -313,17 +311,17 @@ static void expanded(struct backend *be, float *out, const float *q,
 }
 
 /* Whether expanding every position once a block of rows costs less than what it saves
- * on the pairs. */
+ * on the pairs, in products of floats: of integers of 16 bits twice as many are made in
+ * the same time. */
 static bool expansion_pays(const struct shape *s, const struct kv *kv, int32_t pos,
                            int n)
 {
     double pairs = ((double)pos + (double)n / 2) * n;
     double expansions = ((double)pos + n) * ((n + ROWS - 1) / ROWS);
+    double absorbed = (2 * s->kv_rank + s->rope_dim) / (kv->scaled ? 2.0 : 1.0);
     int dims = s->nope_dim + s->v_dim;
 
-    if (s->kv_rank % kv->type->block_elems != 0)
-        return false; /* the rotated key would begin within a block */
-    return pairs * (2 * s->kv_rank - dims) > expansions * s->kv_rank * dims;
+    return pairs * (absorbed - dims - s->rope_dim) > expansions * s->kv_rank * dims;
 }
 
 void attn_mla(struct backend *be, struct vec *out, struct vec *q, struct vec *kv_a,
