@@ -173,9 +173,9 @@ static void unit_matvec(const struct backend *be, const struct job *job, int r0,
             a.x += (size_t)c * a.x_stride;
             if (a.q != NULL)
                 a.q += (size_t)c * a.q_stride;
-            matvec(w, job->row_bytes, n, &a, sum);
-            for (int r = 0; r < n; r++)
-                y[r] = (job->add ? y[r] : 0.0f) + sum[r];
+            matvec(w, job->row_bytes, n, &a, job->add ? sum : y);
+            for (int r = 0; r < n && job->add; r++)
+                y[r] += sum[r];
         }
         r0 += n;
         n_rows -= n;
