@@ -19,7 +19,9 @@
 #include "src/model_open.h"
 #include "src/output.h"
 
-enum { WARM_UP_TOKENS = 8 };
+/* Enough to choose nearly every expert: what follows shall not meet pages of the file
+ * for the first time. */
+enum { WARM_UP_TOKENS = 64 };
 
 struct bench {
     const struct options *opt;
@@ -27,6 +29,7 @@ struct bench {
     struct session *session;
     int32_t *id;  /* [depth + max(prefill, decode) + 1] */
     int n_tokens; /* of the vocabulary */
+    int n_warm_up;
     uint64_t random;
     double *rate;   /* [repeat] tokens a second */
     uint64_t bytes; /* of weights, of the last repetition */
@@ -209,7 +212,7 @@ static bool measure(struct bench *b, struct err *err)
     struct result results[2];
     int n = 0;
 
-    if (!sync(b, WARM_UP_TOKENS, err))
+    if (!sync(b, b->n_warm_up, err))
         return false;
     if (opt->bench_prefill > 0) {
         if (!repeat(b, run_prefill, opt->bench_prefill, err))
@@ -243,6 +246,7 @@ bool cmd_bench(const struct options *opt, struct err *err)
     for (int i = 0; i < n; i++)
         b.id[i] = random_id(&b);
     how.ctx_tokens = opt->ctx > 0 ? opt->ctx : n;
+    b.n_warm_up = WARM_UP_TOKENS < how.ctx_tokens ? WARM_UP_TOKENS : how.ctx_tokens;
     b.session = session_open(engine, &how, err);
     if (b.session != NULL)
         ok = measure(&b, err);
