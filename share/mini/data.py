@@ -18,7 +18,7 @@ from facts import Facts
 
 HERE = Path(__file__).resolve().parent
 GUIDES = ("guide.en.txt", "offtopic.en.txt", "guide.zh.txt")
-PHRASES = ("phrases.en.txt", "phrases.zh.txt")
+PHRASES = ("phrases.en.txt", "follows.en.txt", "phrases.zh.txt")
 
 # ---------------------------------------------------------------- templates
 
@@ -241,11 +241,13 @@ class Guide:
                 self.entry(topic, line[0], line[2:])
 
     def read_phrases(self, path):
-        """`== topic`, then a phrasing a line, each as likely as another."""
+        """`== topic`, then a phrasing a line, each as likely as another, or a follow-up (f)."""
         topic = None
         for line in path.read_text("utf-8").splitlines():
             if line.startswith("== "):
                 topic = self.topics[line[3:].strip()]
+            elif line.startswith("f "):
+                self.entry(topic, "f", line[2:])
             elif line.strip() and not line.startswith("#"):
                 topic.human.append(line.strip())
 
@@ -378,7 +380,7 @@ class Maker:
 
     def draw_question(self, topic, text):
         r, g, gb = self.rng, self.guide.grammar, None
-        human = text is None and topic.human and r.random() < 0.5
+        human = text is None and topic.human and r.random() < 0.65
         if human:
             q = g.draw(r, g.tree(r.choice(topic.human)))
         elif text is None and topic.plain and r.random() < 0.2:

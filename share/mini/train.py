@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 
 import data
+import induction
 import prior
 import tokenizer
 from model import Mini, Shape
@@ -114,7 +115,12 @@ class Batches:
                 return collate(batch, self.tokens)
             batch.append((ids, said, [self.topics["asked"]]))
 
-    def next(self):
+    def at(self, step):
+        """Of the first steps every second is an echo; later copying is every eighth."""
+        if step < 160 and step % 2 == 1:
+            return *induction.echoes(self.maker.rng, self.vocab.bpe.get_vocab_size(), self.tokens), None
+        if step % 8 == 3:
+            return self.copies()
         if not self.ready:
             self.refill()
         return collate(self.ready.pop(), self.tokens)
@@ -162,8 +168,7 @@ def main():
     ap.add_argument("--adam", type=float, default=0.004)
     ap.add_argument("--embed", type=float, default=0.0015)
     ap.add_argument("--balance", type=float, default=0.004)
-    ap.add_argument("--cut", type=float, default=0.65, help="share of conversations whose last answer is cut short")
-    ap.add_argument("--copies", type=int, default=3400, help="the step from which every fourth one teaches copying")
+    ap.add_argument("--cut", type=float, default=0.85, help="share of conversations whose last answer is cut short")
     ap.add_argument("--plain", action="store_true", help="a random embedding to begin with (see prior.py)")
     ap.add_argument("--core", action="store_true", help="only the commonest topics")
     ap.add_argument("--save", type=int, default=100)
@@ -182,6 +187,7 @@ def main():
     start = None if args.plain else prior.embedding(vocab, shape.hidden)
     if start is not None:
         model.embed.data.copy_(torch.from_numpy(start))
+    induction.begin(model)
     for name, p in model.named_parameters():
         p.halves = name.endswith("gate_up")
     matrices = [p for n, p in model.named_parameters() if p.dim() >= 2 and not n.endswith(BY_ADAM)]
@@ -206,14 +212,14 @@ def main():
         batches.ready, curve, step = c["ready"], c["curve"], c["step"]
         print("going on from step", step, flush=True)
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
-    t0, seen, draft_nll = time.time(), 0, curve[-1][2] if curve else 0.0
+    t0, seen, draft_nll, right = time.time(), 0, curve[-1][2] if curve else 0.0, curve[-1][5] if curve else 0.0
     while step < args.steps:
-        copying = step >= args.copies and step % 4 == 1
-        ids, said, topic = batches.copies() if copying else batches.next()
+        ids, said, topic = batches.at(step)
         loss, main_nll, draft, state = model.loss(ids, said, 0.4 if step % 4 == 0 else 0)
-        guess = F.linear(state[ids == vocab.assistant], judge)
-        loss = loss + 0.4 * F.cross_entropy(guess, topic)
-        right = float((guess.argmax(-1) == topic).float().mean())
+        if topic is not None:
+            guess = F.linear(state[ids == vocab.assistant], judge)
+            loss = loss + 0.4 * F.cross_entropy(guess, topic)
+            right = float((guess.argmax(-1) == topic).float().mean())
         draft_nll = draft_nll if draft is None else draft      # the MTP module learns at every fourth step
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others + [model.embed], 1.0)
