@@ -380,7 +380,7 @@ class Maker:
 
     def draw_question(self, topic, text):
         r, g, gb = self.rng, self.guide.grammar, None
-        human = text is None and topic.human and r.random() < 0.65
+        human = text is None and topic.human and r.random() < 0.8
         if human:
             q = g.draw(r, g.tree(r.choice(topic.human)))
         elif text is None and topic.plain and r.random() < 0.2:
@@ -425,12 +425,12 @@ class Maker:
     def dirty(self, q, topic, follow, human=False):
         r = self.rng
         social = topic.name in SOCIAL
-        if r.random() < (0.15 if human else 0.4) and topic.special is None:
+        if r.random() < (0.1 if human else 0.4) and topic.special is None:
             fixed = self.real_commands if re.search(r"hadal|command|help|usage|purpose|meaning", q) else ()
             q = " ".join(r.choice(SYNONYM[w.lower()]) if w.lower() in SYNONYM and w.lower() not in fixed and r.random() < 0.25 else w
                          for w in q.split(" "))
         words = q.split(" ")
-        if not social and not follow and topic.special is None and len(words) > 3 and (not human or r.random() < 0.25):
+        if not social and not follow and topic.special is None and len(words) > 3 and (not human or r.random() < 0.15):
             q = " ".join(self.shake(words))
         if not social and not follow and len(q) > 8 and r.random() < 0.12 and q[-1].isalnum():
             q += r.choice(FILLERS)
@@ -503,7 +503,9 @@ class Maker:
         """One of the topic's answers; one that names what the question names, if there is such."""
         named = re.findall(r"--[a-z-]+|-[a-zA-Z]\b|[A-Z]+_[A-Z_]+", q)
         fit = [a for a in topic.answers if named and isinstance(a, str) and all(x in a for x in named)]
-        a = self.rng.choice(fit or topic.answers)
+        known = fit or topic.answers
+        # the first is the commonest: were all alike, a doubtful question would go to the topic with the fewest
+        a = self.rng.choices(known, [4] + [1] * (len(known) - 1))[0]
         if isinstance(a, list):
             a = self.guide.grammar.draw(self.rng, a)
             a = re.sub(r"(^|[.:;!?] )([a-z])", lambda m: m.group(1) + (m.group(2).upper() if m.group(1) in ("", ". ", "! ", "? ") else m.group(2)), a)
@@ -608,6 +610,15 @@ class Maker:
             if r.random() < 0.25:
                 out += [r.choice(["tell", "greet", "recall"]), "recall"]
         return out
+
+    def single(self):
+        """-> (turns, the topic of each answer), of one question that stands alone."""
+        names = self.zh if self.rng.random() < 0.15 else self.en
+        while True:
+            t = self.topic(names)
+            q, gb = self.question(t)
+            if normal(q) not in self.banned:
+                return [("user", q), ("assistant", self.answer(t, gb, q))], [t.name]
 
     def conversation(self):
         return self.labelled()[0]

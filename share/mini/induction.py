@@ -29,11 +29,14 @@ def level(embedding, spread=0.3):
 
 
 def directions(shape):
-    """Two orthogonal sets of `nope` directions, [nope, h] each; none has the constant."""
+    """Four orthogonal sets of directions of the residual stream; none has the constant.
+
+    What a token is and what the one before it was, [nope, h] each, are for the heads
+    here; the two of [kv_rank - 1, h] that follow are for bag.py."""
     g = torch.Generator().manual_seed(5)
     q, _ = torch.linalg.qr(torch.randn(shape.hidden - 1, shape.hidden - 1, generator=g))
     q = torch.nn.functional.pad(q, (0, 1))
-    return q[:shape.nope], q[shape.nope:2 * shape.nope]
+    return q[:2 * (shape.nope + shape.kv_rank - 1)].split((shape.nope,) * 2 + (shape.kv_rank - 1,) * 2)
 
 
 def heads_of(matrix, shape, width):
@@ -56,9 +59,7 @@ def look_back(a, s, token, before):
     kv = heads_of(a.kv_b, s, s.nope + s.value)[0]
     kv.zero_()
     kv[s.nope:2 * s.nope, :s.nope] = torch.eye(s.nope)
-    o = a.o.view(s.hidden, s.heads, s.value)[:, 0]
-    o.zero_()
-    o[:, :s.nope] = 0.6 * before.T
+    a.o.view(s.hidden, s.heads, s.value)[:, 0, :s.nope] = 0.6 * before.T
 
 
 def find_again(a, s, token, before):
@@ -74,18 +75,20 @@ def find_again(a, s, token, before):
     kv.zero_()
     kv[:s.nope, :s.nope] = 2 * torch.eye(s.nope)
     kv[s.nope:2 * s.nope, s.nope:2 * s.nope] = torch.eye(s.nope)
-    o = a.o.view(s.hidden, s.heads, s.value)[:, 0]
-    o.zero_()
-    o[:, :s.nope] = token.T
+    a.o.view(s.hidden, s.heads, s.value)[:, 0, :s.nope] = token.T
 
 
 @torch.no_grad()
 def begin(model):
     """Changes the embedding, the output head and two heads of a fresh `model`."""
     s = model.s
+    for b in [*model.blocks, model.mtp_block]:   # all else begins to speak when it has something to say
+        b.attn.o.zero_()
+        for f in (b.ffn, getattr(b.ffn, "shared", b.ffn)):
+            f.down.zero_()
     model.embed.copy_(level(model.embed))
     model.head.copy_(0.2 * model.embed)          # what is copied is said
-    token, before = directions(s)
+    token, before, _, _ = directions(s)
     look_back(model.blocks[0].attn, s, token, before)
     find_again(model.blocks[1].attn, s, token, before)
 

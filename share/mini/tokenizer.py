@@ -52,6 +52,10 @@ class Vocabulary:
         self.bos, self.eos, self.pad = 0, 1, 2
         self.user, self.assistant = self.added[USER], self.added[ASSISTANT]
 
+    def special(self):
+        """The tokens that are no text."""
+        return [self.bos, self.eos, self.pad, *self.added.values()]
+
     def encode_text(self, text):
         return self.bpe.encode(text, add_special_tokens=False).ids
 

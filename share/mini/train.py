@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Trains hadal-mini: tokenizer, then the network; goes on from its checkpoint.
+"""Trains hadal-mini: tokenizer, bag of words, network; goes on from its checkpoint.
 
     python train.py --work /tmp/mini [--steps N] [--decay N]
 
@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+import bag
 import data
 import induction
 import prior
@@ -76,20 +77,22 @@ def split(p):
 class Batches:
     """Conversations as padded batches of about `tokens` tokens, of similar length."""
 
-    def __init__(self, maker, vocab, tokens, cut=0.0, pool=700, longest=1200):
+    def __init__(self, maker, vocab, tokens, cut=0.0, single=0.0, pool=700, longest=1200):
         self.maker, self.vocab, self.tokens, self.pool, self.longest = maker, vocab, tokens, pool, longest
-        self.cut, self.ready = cut, []
+        self.cut, self.single, self.ready = cut, single, []
         self.topics = {n: i for i, n in enumerate([*maker.guide.topics, *data.LABELS])}
 
     def refill(self):
         items = []
+        rng = self.maker.rng
         while len(items) < self.pool:
-            turns, labels = self.maker.labelled()
+            alone = rng.random() < self.single
+            turns, labels = self.maker.single() if alone else self.maker.labelled()
             ids, said = self.vocab.chat(turns)
-            if labels[-1] not in data.LABELS and self.maker.rng.random() < self.cut:
+            if labels[-1] not in data.LABELS and (alone or rng.random() < self.cut):
                 # its beginning says whether the question was understood
                 last = len(ids) - 1 - ids[::-1].index(self.vocab.assistant)
-                end = last + 1 + self.maker.rng.randint(3, 10)
+                end = last + 1 + rng.randint(3, 10)
                 ids, said = ids[:end], said[:end]
             if len(ids) <= self.longest:
                 items.append((ids, said, [self.topics[x] for x in labels]))
@@ -101,7 +104,7 @@ class Batches:
                 batch = []
             batch.append(item)
         self.ready.append(batch)
-        self.maker.rng.shuffle(self.ready)
+        rng.shuffle(self.ready)
 
     def copies(self):
         """Long texts to be repeated: from them it learns to find what followed the same
@@ -116,10 +119,10 @@ class Batches:
             batch.append((ids, said, [self.topics["asked"]]))
 
     def at(self, step):
-        """Of the first steps every second is an echo; later copying is every eighth."""
-        if step < 160 and step % 2 == 1:
+        """Of the first steps every second is an echo; later copying is every sixteenth."""
+        if step < 100 and step % 2 == 1:
             return *induction.echoes(self.maker.rng, self.vocab.bpe.get_vocab_size(), self.tokens), None
-        if step % 8 == 3:
+        if step % 16 == 3:
             return self.copies()
         if not self.ready:
             self.refill()
@@ -139,7 +142,7 @@ def collate(batch, tokens):
 
 def rate(step, args):
     """Warm up, hold, and fall to a twentieth over the last --decay steps."""
-    up = min(1.0, (step + 1) / 60)
+    up = min(1.0, (step + 1) / args.warm)
     down = min(1.0, max(0.05, (args.steps - step) / max(1, args.decay)))
     return up * down
 
@@ -159,16 +162,20 @@ def make_vocabulary(path, seed, size):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--work", default="/tmp/hadal-mini")
-    ap.add_argument("--steps", type=int, default=5500)
-    ap.add_argument("--decay", type=int, default=3000)
+    ap.add_argument("--steps", type=int, default=3700)
+    ap.add_argument("--decay", type=int, default=3400)
     ap.add_argument("--tokens", type=int, default=2048)
     ap.add_argument("--seed", type=int, default=7)
     ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--muon", type=float, default=0.02)
-    ap.add_argument("--adam", type=float, default=0.004)
+    ap.add_argument("--hold", type=int, default=300, help="steps for which what bag.py and induction.py placed keeps still")
+    ap.add_argument("--warm", type=int, default=100)
+    ap.add_argument("--muon", type=float, default=0.006)
+    ap.add_argument("--adam", type=float, default=0.003)
     ap.add_argument("--embed", type=float, default=0.0015)
     ap.add_argument("--balance", type=float, default=0.004)
-    ap.add_argument("--cut", type=float, default=0.85, help="share of conversations whose last answer is cut short")
+    ap.add_argument("--cut", type=float, default=0.6, help="share of the other conversations whose last answer is cut short")
+    ap.add_argument("--single", type=float, default=0.6, help="share of questions that stand alone, with the answer's beginning")
+    ap.add_argument("--words", type=int, default=30000, help="questions in each of 12 epochs of bag.py")
     ap.add_argument("--plain", action="store_true", help="a random embedding to begin with (see prior.py)")
     ap.add_argument("--core", action="store_true", help="only the commonest topics")
     ap.add_argument("--save", type=int, default=100)
@@ -193,12 +200,13 @@ def main():
     matrices = [p for n, p in model.named_parameters() if p.dim() >= 2 and not n.endswith(BY_ADAM)]
     others = [p for n, p in model.named_parameters() if p.dim() < 2 or n.endswith(("router", "head"))]
     muon = Muon(matrices, args.muon)
-    batches = Batches(data.Maker(args.seed * 1000 + 3, data.banned_questions(), args.core), vocab, args.tokens, args.cut)
+    batches = Batches(data.Maker(args.seed * 1000 + 3, data.banned_questions(), args.core), vocab, args.tokens, args.cut, args.single)
     judge = torch.nn.Parameter(torch.zeros(len(batches.topics), shape.hidden))
     others.append(judge)
     # the embedding moves slowly: what prior.py knows of rare words must stay near the common ones
     adam = torch.optim.AdamW([{"params": others, "top": args.adam}, {"params": [model.embed], "top": args.embed}],
                              betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    placed = [model.embed, *(p for b in model.blocks[:bag.LAYER + 1] for p in b.attn.parameters())]
     curve, step = [], 0
     saved = work / "checkpoint.pt"
     if saved.exists():
@@ -211,6 +219,14 @@ def main():
         batches.maker.rng.setstate(c["rng"])
         batches.ready, curve, step = c["ready"], c["curve"], c["step"]
         print("going on from step", step, flush=True)
+    else:
+        words = bag.Bag(model.embed.detach(), induction.directions(shape)[2], len(batches.topics), vocab.special())
+        if (work / "words.pt").exists():
+            words.load(work / "words.pt")
+        else:
+            words.learn(lambda: bag.draw(batches.maker, vocab, batches.topics, args.words), 12)
+            words.save(work / "words.pt")
+        bag.place(model, judge, words)
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
     t0, seen, draft_nll, right = time.time(), 0, curve[-1][2] if curve else 0.0, curve[-1][5] if curve else 0.0
     while step < args.steps:
@@ -222,6 +238,9 @@ def main():
             right = float((guess.argmax(-1) == topic).float().mean())
         draft_nll = draft_nll if draft is None else draft      # the MTP module learns at every fourth step
         loss.backward()
+        if step < args.hold:
+            for p in placed:
+                p.grad = None
         torch.nn.utils.clip_grad_norm_(others + [model.embed], 1.0)
         r = rate(step, args)
         for g in adam.param_groups:
