@@ -28,13 +28,6 @@ class Bag:
         self.turn = torch.eye(rank).requires_grad_()
         self.topics = torch.zeros(topics, rank, requires_grad=True)
 
-    def save(self, path):
-        torch.save((self.embedding.data, self.turn.data, self.topics.data), path)
-
-    def load(self, path):
-        for mine, saved in zip((self.embedding, self.turn, self.topics), torch.load(path)):
-            mine.data.copy_(saved)
-
     def scores(self, ids, starts):
         """ids: those of all questions, one after the other; starts: of each -> [n, topics]."""
         words = F.rms_norm(self.embedding, self.embedding.shape[1:])

@@ -221,11 +221,7 @@ def main():
         print("going on from step", step, flush=True)
     else:
         words = bag.Bag(model.embed.detach(), induction.directions(shape)[2], len(batches.topics), vocab.special())
-        if (work / "words.pt").exists():
-            words.load(work / "words.pt")
-        else:
-            words.learn(lambda: bag.draw(batches.maker, vocab, batches.topics, args.words), 12)
-            words.save(work / "words.pt")
+        words.learn(lambda: bag.draw(batches.maker, vocab, batches.topics, args.words), 12)
         bag.place(model, judge, words)
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
     t0, seen, draft_nll, right = time.time(), 0, curve[-1][2] if curve else 0.0, curve[-1][5] if curve else 0.0
