@@ -19,16 +19,14 @@
 
 #include "model/cpu/pool.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "src/base/cpus.h"
 #include "src/base/mem.h"
 #include "src/base/thread.h"
 
@@ -71,46 +69,11 @@ static void relax(void)
 #endif
 }
 
-/* CPUs' worth of time that a quota file allows, or INT_MAX. cgroup v2 has "max 100000"
- * or "150000 100000" in one file. */
-static int quota_of(const char *quota_path, const char *period_path)
-{
-    char word[32];
-    long quota = -1, period = 100000;
-    FILE *f = fopen(quota_path, "re");
-
-    if (f == NULL)
-        return INT_MAX;
-    if (fscanf(f, "%31s", word) == 1)
-        quota = strtol(word, NULL, 10); /* "max" gives 0: no limit */
-    if (period_path == NULL && fscanf(f, "%ld", &period) != 1)
-        period = 100000;
-    fclose(f);
-    if (period_path != NULL && (f = fopen(period_path, "re")) != NULL) {
-        if (fscanf(f, "%ld", &period) != 1)
-            period = 100000;
-        fclose(f);
-    }
-    if (quota <= 0 || period <= 0)
-        return INT_MAX;
-    quota = (quota + period - 1) / period;
-    return quota < INT_MAX ? (int)quota : INT_MAX;
-}
-
 int pool_default_threads(void)
 {
-    cpu_set_t set;
-    int n = 1, quota;
+    int n = cpus_threads();
 
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof(set), &set) == 0)
-        n = CPU_COUNT(&set);
-    quota = quota_of("/sys/fs/cgroup/cpu.max", NULL);
-    n = quota < n ? quota : n;
-    quota = quota_of("/sys/fs/cgroup/cpu/cpu.cfs_quota_us",
-                     "/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    n = quota < n ? quota : n;
-    return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : n;
+    return n > MAX_THREADS ? MAX_THREADS : n;
 }
 
 static void work(struct pool *pool, int thread)
