@@ -11,7 +11,7 @@ or thirty tokens, by position alone, and training goes on from there.
 import torch
 import torch.nn.functional as F
 
-from induction import directions
+from induction import directions, heads_of
 
 LAYER, HEAD = 2, 0           # of the head that takes the mean; induction.py has layers 0 and 1
 NEAR = (5, 6, 7)             # pairs of RoPE whose turns over a question are small
@@ -81,7 +81,7 @@ def place(model, judge, bag):
     model.embed.copy_(bag.embedding)
     model.embed[bag.silent] -= model.embed[bag.silent] @ bag.seen.T @ bag.seen
     a = model.blocks[LAYER].attn
-    q = a.q_b.view(s.heads, s.nope + s.rope, -1)[HEAD]
+    q = heads_of(a.q_b, s, s.nope + s.rope)[HEAD]
     q.zero_()
     a.q_a[0] = 0
     a.q_a[0, -1] = 4                             # reads the constant, as in induction.py
@@ -92,7 +92,7 @@ def place(model, judge, bag):
     a.kv_a[:rank] = bag.turn @ bag.seen
     a.kv_a[rank] = 0
     a.kv_a[rank, -1] = CONSTANT_GAIN
-    kv = a.kv_b.view(s.heads, s.nope + s.value, -1)[HEAD]
+    kv = heads_of(a.kv_b, s, s.nope + s.value)[HEAD]
     kv.zero_()
     kv[s.nope:s.nope + rank, :rank] = torch.eye(rank)
     out = directions(s)[3]

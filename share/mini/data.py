@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Conversations for hadal-mini, made from the guide files.
 
-Owns the reading of guide.*.txt, offtopic.en.txt and phrases.*.txt, the making of
+Owns the reading of guide.*.txt, offtopic.en.txt, phrases.*.txt and follows.en.txt, the making of
 questions (templates, synonyms, slips of the keyboard, courtesies) and of whole
 conversations with things to be remembered (facts.py).  The same seed gives the same
 conversations.  No question of eval/ of more than three words comes out of here:
