@@ -108,7 +108,7 @@ static void measure(struct backend *be, const struct quant_type *type,
 
     w.row_bytes = quant_row_bytes(type, N_IN);
     w.n_out = (int)(bytes_read() / w.row_bytes);
-    for (int r = 0; r < 64; r++)
+    for (int r = 0; r < 64 && r < w.n_out; r++)
         random_row(&rnd, type, data + (size_t)r * w.row_bytes, N_IN);
     for (int r = 64; r < w.n_out; r++)
         memcpy(data + (size_t)r * w.row_bytes, data + (size_t)(r % 64) * w.row_bytes,
