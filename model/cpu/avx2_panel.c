@@ -145,80 +145,101 @@ ALWAYS_INLINE __m256i four(const unsigned char *q)
     return _mm256_set1_epi32(x);
 }
 
-/* n_k codes (a multiple of 8) of 8 rows times activations: sums as int32. */
-ALWAYS_INLINE void tile_dot(bool is_signed, const uint8_t *q, const unsigned char *a,
-                            size_t a_stride, int n_cols, int n_k, __m256i sum[COLS])
+/* Of 8 rows, 16 codes each, times a row of activations: sums as int32. Pairs of
+ * products are added in 16 bits as far as they fit there: four of codes below 32 (4 * 2
+ * * 31 * 127 < 2^15), two of those below 64, of signed ones a pair is all. */
+ALWAYS_INLINE __m256i half_dot(int kind, const uint8_t *q, const __m256i code[4],
+                               const unsigned char *a)
 {
     const __m256i ones = _mm256_set1_epi16(1);
+    __m256i p[4];
 
     UNROLL
-    for (int c = 0; c < n_cols; c++)
-        sum[c] = _mm256_setzero_si256();
-    UNROLL
-    for (int k = 0; k < n_k; k += 8) {
-        __m256i w0 = x86_load(q + 8 * k), w1 = x86_load(q + 8 * k + 32);
+    for (int i = 0; i < 4; i++) {
+        __m256i x = four(a + 4 * i);
 
-        if (is_signed) {
-            __m256i m0 = _mm256_abs_epi8(w0), m1 = _mm256_abs_epi8(w1);
-            UNROLL
-            for (int c = 0; c < n_cols; c++) {
-                const unsigned char *at = a + (size_t)c * a_stride + k;
-                __m256i p0 = _mm256_maddubs_epi16(m0, _mm256_sign_epi8(four(at), w0));
-                __m256i p1 =
-                    _mm256_maddubs_epi16(m1, _mm256_sign_epi8(four(at + 4), w1));
-                p0 = _mm256_madd_epi16(p0, ones);
-                p1 = _mm256_madd_epi16(p1, ones);
-                sum[c] = _mm256_add_epi32(sum[c], _mm256_add_epi32(p0, p1));
-            }
-        } else {
-            UNROLL
-            for (int c = 0; c < n_cols; c++) {
-                const unsigned char *at = a + (size_t)c * a_stride + k;
-                __m256i p0 = _mm256_maddubs_epi16(w0, four(at));
-                __m256i p1 = _mm256_maddubs_epi16(w1, four(at + 4));
-                p0 = _mm256_madd_epi16(_mm256_add_epi16(p0, p1), ones);
-                sum[c] = _mm256_add_epi32(sum[c], p0);
-            }
-        }
-    }
-}
-
-ALWAYS_INLINE const float *floats_at(const unsigned char *q, size_t at)
-{
-    return (const float *)(const void *)(q + at);
-}
-
-/* Adds `step` columns: sums of products, scaled, and minima. i: which scale. */
-ALWAYS_INLINE void tile_step(int kind, const struct panel *p, int strip, int i,
-                             const unsigned char *a, size_t a_stride, int n_pad,
-                             int n_cols, __m256 acc[COLS])
-{
-    const int step = kind == PANEL_NARROW ? 16 : 32;
-    const int k = i * step;
-    const uint8_t *q = p->q + 8 * (strip * (p->k1 - p->k0) + k);
-    __m256 scale = _mm256_loadu_ps(p->scale + i * R + 8 * strip);
-    size_t at_scale = act_at_pair(n_pad, (p->k0 + k) / 32);
-    size_t at_sum =
-        step == 16 ? act_at_sum16(n_pad) + sizeof(float) * (size_t)((p->k0 + k) / 16)
-                   : at_scale + 8 * sizeof(float);
-    __m256i sum[COLS];
-
-    tile_dot(kind == PANEL_SIGNED, q, a + p->k0 + k, a_stride, n_cols, step, sum);
-    UNROLL
-    for (int c = 0; c < n_cols; c++) {
-        const unsigned char *record = a + (size_t)c * a_stride;
-        __m256 s =
-            _mm256_mul_ps(scale, _mm256_broadcast_ss(floats_at(record, at_scale)));
-        acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]), s, acc[c]);
+        if (kind == PANEL_SIGNED)
+            x = _mm256_sign_epi8(x, x86_load(q + 32 * i));
+        p[i] = _mm256_maddubs_epi16(code[i], x);
+        if (kind == PANEL_SIGNED)
+            p[i] = _mm256_madd_epi16(p[i], ones);
     }
     if (kind == PANEL_SIGNED)
-        return;
-    scale = _mm256_loadu_ps(p->min + i * R + 8 * strip);
+        return _mm256_add_epi32(_mm256_add_epi32(p[0], p[1]),
+                                _mm256_add_epi32(p[2], p[3]));
+    p[0] = _mm256_add_epi16(p[0], p[1]);
+    p[2] = _mm256_add_epi16(p[2], p[3]);
+    if (kind == PANEL_WIDE)
+        return _mm256_madd_epi16(_mm256_add_epi16(p[0], p[2]), ones);
+    return _mm256_add_epi32(_mm256_madd_epi16(p[0], ones),
+                            _mm256_madd_epi16(p[2], ones));
+}
+
+/* Where a tile stands: in the panel, and in the first of its rows of activations. */
+struct place {
+    const uint8_t *q;
+    const float *scale, *min;
+    const unsigned char *a;
+    const unsigned char *pair;  /* a scale, and 8 floats behind it a sum */
+    const unsigned char *sum16; /* PANEL_NARROW */
+};
+
+ALWAYS_INLINE __m256 spread(const unsigned char *at)
+{
+    return _mm256_broadcast_ss((const float *)(const void *)at);
+}
+
+/* 16 codes of 8 rows times n_cols rows of activations. */
+ALWAYS_INLINE void half_sums(int kind, const uint8_t *q, const unsigned char *a,
+                             size_t a_stride, int n_cols, bool add, __m256i sum[COLS])
+{
+    __m256i code[4];
+
     UNROLL
-    for (int c = 0; c < n_cols; c++)
-        acc[c] = _mm256_fmadd_ps(
-            scale, _mm256_broadcast_ss(floats_at(a + (size_t)c * a_stride, at_sum)),
-            acc[c]);
+    for (int i = 0; i < 4; i++) {
+        code[i] = x86_load(q + 32 * i);
+        if (kind == PANEL_SIGNED)
+            code[i] = _mm256_abs_epi8(code[i]);
+    }
+    UNROLL
+    for (int c = 0; c < n_cols; c++) {
+        __m256i x = half_dot(kind, q, code, a + (size_t)c * a_stride);
+        sum[c] = add ? _mm256_add_epi32(sum[c], x) : x;
+    }
+}
+
+/* Adds sums times the scales of both, and minima times the sums of activations. */
+ALWAYS_INLINE void add_scaled(int kind, const struct place *at, int half,
+                              size_t a_stride, int n_cols, const __m256i sum[COLS],
+                              __m256 acc[COLS])
+{
+    const __m256 scale = _mm256_loadu_ps(at->scale + half * R);
+    const unsigned char *a_sum =
+        kind == PANEL_NARROW ? at->sum16 + 4 * half : at->pair + 32;
+
+    UNROLL
+    for (int c = 0; c < n_cols; c++) {
+        __m256 s = _mm256_mul_ps(scale, spread(at->pair + (size_t)c * a_stride));
+
+        acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]), s, acc[c]);
+        if (kind != PANEL_SIGNED)
+            acc[c] = _mm256_fmadd_ps(_mm256_loadu_ps(at->min + half * R),
+                                     spread(a_sum + (size_t)c * a_stride), acc[c]);
+    }
+}
+
+/* 32 columns of the panel. */
+ALWAYS_INLINE void tile_step(int kind, const struct place *at, size_t a_stride,
+                             int n_cols, __m256 acc[COLS])
+{
+    __m256i sum[COLS];
+
+    half_sums(kind, at->q, at->a, a_stride, n_cols, false, sum);
+    if (kind == PANEL_NARROW)
+        add_scaled(kind, at, 0, a_stride, n_cols, sum, acc);
+    half_sums(kind, at->q + 128, at->a + 16, a_stride, n_cols, kind != PANEL_NARROW,
+              sum);
+    add_scaled(kind, at, kind == PANEL_NARROW ? 1 : 0, a_stride, n_cols, sum, acc);
 }
 
 /* A strip of n_rows <= 8 rows times n_cols rows of activations. */
@@ -227,14 +248,29 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int strip, int n_rows,
                         size_t ldy, bool add)
 {
     const unsigned char *a = act->q + (size_t)first * act->q_stride;
-    const int n_steps = (p->k1 - p->k0) / (kind == PANEL_NARROW ? 16 : 32);
+    const size_t n_scales = kind == PANEL_NARROW ? 2 : 1; /* of 32 columns */
+    struct place at = {
+        .q = p->q + 8 * strip * (p->k1 - p->k0),
+        .scale = p->scale + 8 * strip,
+        .min = p->min + 8 * strip,
+        .a = a + p->k0,
+        .pair = a + act_at_pair(act->n_pad, p->k0 / 32),
+        .sum16 = a + act_at_sum16(act->n_pad) + (size_t)p->k0 / 16 * sizeof(float),
+    };
     __m256 acc[COLS];
 
     UNROLL
     for (int c = 0; c < n_cols; c++)
         acc[c] = _mm256_setzero_ps();
-    for (int i = 0; i < n_steps; i++)
-        tile_step(kind, p, strip, i, a, act->q_stride, act->n_pad, n_cols, acc);
+    for (int k = p->k0; k < p->k1; k += 32) {
+        tile_step(kind, &at, act->q_stride, n_cols, acc);
+        at.q += 8 * 32;
+        at.scale += n_scales * R;
+        at.min += n_scales * R;
+        at.a += 32;
+        at.pair += sizeof(float) * (k % GROUP == GROUP - 32 ? 9 : 1);
+        at.sum16 += 2 * sizeof(float);
+    }
     UNROLL
     for (int c = 0; c < n_cols; c++)
         put8(y + (size_t)c * ldy, acc[c], n_rows, add);
