@@ -4,10 +4,12 @@
  * activations reads a weight (GB/s, beside what memory gives), and how fast many rows
  * multiply (G multiply-adds a second). Tab-separated.
  *
- *   bench_kernels [--threads N] [--rows N] [--kib N] [--cpu-time 1] [TYPE...]
+ *   bench_kernels [--threads N] [--rows N] [--kib N] [--bits 16] [--cpu-time 1]
+ *                 [TYPE...]
  *
  * --kib: how much of a weight there is; a few hundred stay in the cache, which shows
  * the kernel without the memory.
+ * --bits: of activations against quantised weights, 8 or 16.
  * --cpu-time counts the time that the program had a processor, divided by the threads:
  * for busy machines, with one thread.
  * HADAL_CPU chooses the kernels.
@@ -26,7 +28,7 @@
 
 enum { N_IN = 2048, BYTES_MAX = 1 << 30, SECONDS_100 = 40 };
 
-static int n_threads, n_rows = 256, kib = 128 << 10, cpu_time;
+static int n_threads, n_rows = 256, kib = 128 << 10, bits = 8, cpu_time;
 
 static size_t bytes_read(void)
 {
@@ -152,6 +154,7 @@ int main(int argc, char **argv)
         int *value = strcmp(argv[0], "--threads") == 0 ? &n_threads
                      : strcmp(argv[0], "--rows") == 0  ? &n_rows
                      : strcmp(argv[0], "--kib") == 0   ? &kib
+                     : strcmp(argv[0], "--bits") == 0  ? &bits
                                                        : &cpu_time;
         *value = (int)strtol(argv[1], NULL, 10);
     }
@@ -165,6 +168,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_kernels: %s\n", err.text);
         return 1;
     }
+    be->residual = bits == 16;
     printf("kernels\ttype\tthreads\tGB/s\tmemory\trows\tGMAC/s\n");
     for (size_t i = 0; i < random_n_types; i++) {
         const struct quant_type *type = quant_find(random_types[i]);

@@ -12,7 +12,12 @@ extern const matvec_fn avx2_matvec[KERNEL_TYPES];
 extern const pack_fn avx2_pack[KERNEL_TYPES];
 extern const pack_f32_fn avx2_pack_f32[KERNEL_TYPES];
 
-enum { AVX2_PANEL_ROWS = 32 };
+enum {
+    AVX2_PANEL_ROWS = 32,
+    AVX2_COLS = 4, /* rows of activations in a tile of gemm */
+};
+/* struct panel.kind: scales of 32 or of 16, with minima; scales of 32, signed codes */
+enum panel_kind { PANEL_WIDE, PANEL_NARROW, PANEL_SIGNED };
 
 /* As the members of struct cpu_kernels. */
 void avx2_gemm(const struct panel *p, int n_rows, const struct act *a, int n_cols,
@@ -20,6 +25,21 @@ void avx2_gemm(const struct panel *p, int n_rows, const struct act *a, int n_col
 void avx2_gemm_f32(const float *panel, size_t stride, int n_k, int n_rows,
                    const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
                    bool add);
+
+/* a + b, here and now: gcc gathers the additions of a long sum at its end, and needs
+ * more registers than there are for what is to be added. */
+ALWAYS_INLINE __m256i add_now(__m256i a, __m256i b)
+{
+    a = _mm256_add_epi32(a, b);
+    __asm__("" : "+x"(a));
+    return a;
+}
+
+/* The float at `at`, in all lanes. */
+ALWAYS_INLINE __m256 float_at(const unsigned char *at)
+{
+    return _mm256_broadcast_ss((const float *)(const void *)at);
+}
 
 ALWAYS_INLINE float sum8(__m256 x)
 {
@@ -115,5 +135,44 @@ ALWAYS_INLINE __m256 exp8(__m256 x)
     p = _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(power, 23)));
     return _mm256_and_ps(p, keep);
 }
+
+/* A gemm_fn for all kinds of panels, by tiles of up to 8 rows and AVX2_COLS rows of
+ * activations: tile(kind, panel, row / 8, n_rows, act, column, n_columns, y, ldy, add),
+ * of which kind and n_columns are constants. */
+#define AVX2_TILE(n, tile)                                                             \
+    tile(kind, p, r / 8, n_rows - r < 8 ? n_rows - r : 8, a, c, n,                     \
+         y + (size_t)c * ldy + r, ldy, add)
+#define AVX2_GEMM(name, tile)                                                          \
+    ALWAYS_INLINE void name##_kind(int kind, const struct panel *p, int n_rows,        \
+                                   const struct act *a, int n_cols, float *y,          \
+                                   size_t ldy, bool add)                               \
+    {                                                                                  \
+        for (int c = 0; c < n_cols; c += AVX2_COLS)                                    \
+            for (int r = 0; r < n_rows; r += 8)                                        \
+                switch (n_cols - c) {                                                  \
+                case 1:                                                                \
+                    AVX2_TILE(1, tile);                                                \
+                    break;                                                             \
+                case 2:                                                                \
+                    AVX2_TILE(2, tile);                                                \
+                    break;                                                             \
+                case 3:                                                                \
+                    AVX2_TILE(3, tile);                                                \
+                    break;                                                             \
+                default:                                                               \
+                    AVX2_TILE(AVX2_COLS, tile);                                        \
+                    break;                                                             \
+                }                                                                      \
+    }                                                                                  \
+    void name(const struct panel *p, int n_rows, const struct act *a, int n_cols,      \
+              float *y, size_t ldy, bool add)                                          \
+    {                                                                                  \
+        if (p->kind == PANEL_WIDE)                                                     \
+            name##_kind(PANEL_WIDE, p, n_rows, a, n_cols, y, ldy, add);                \
+        else if (p->kind == PANEL_NARROW)                                              \
+            name##_kind(PANEL_NARROW, p, n_rows, a, n_cols, y, ldy, add);              \
+        else                                                                           \
+            name##_kind(PANEL_SIGNED, p, n_rows, a, n_cols, y, ldy, add);              \
+    }
 
 #endif

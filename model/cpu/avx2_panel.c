@@ -12,12 +12,9 @@
 
 enum {
     R = AVX2_PANEL_ROWS,
-    COLS = 4, /* rows of activations in a tile of gemm: 4 + 4 sums, of 16 registers */
-    COLS_F32 = 6 /* of gemm_f32: 2 * 6 sums */
+    COLS = AVX2_COLS, /* of a tile: 4 + 4 sums, of 16 registers */
+    COLS_F32 = 6      /* of gemm_f32: 2 * 6 sums */
 };
-
-/* struct panel.kind */
-enum panel_kind { PANEL_WIDE, PANEL_NARROW, PANEL_SIGNED };
 
 /* ---- panels ---- */
 
@@ -184,11 +181,6 @@ struct place {
     const unsigned char *sum16; /* PANEL_NARROW */
 };
 
-ALWAYS_INLINE __m256 spread(const unsigned char *at)
-{
-    return _mm256_broadcast_ss((const float *)(const void *)at);
-}
-
 /* 16 codes of 8 rows times n_cols rows of activations. */
 ALWAYS_INLINE void half_sums(int kind, const uint8_t *q, const unsigned char *a,
                              size_t a_stride, int n_cols, bool add, __m256i sum[COLS])
@@ -204,7 +196,7 @@ ALWAYS_INLINE void half_sums(int kind, const uint8_t *q, const unsigned char *a,
     UNROLL
     for (int c = 0; c < n_cols; c++) {
         __m256i x = half_dot(kind, q, code, a + (size_t)c * a_stride);
-        sum[c] = add ? _mm256_add_epi32(sum[c], x) : x;
+        sum[c] = add ? add_now(sum[c], x) : x;
     }
 }
 
@@ -219,12 +211,12 @@ ALWAYS_INLINE void add_scaled(int kind, const struct place *at, int half,
 
     UNROLL
     for (int c = 0; c < n_cols; c++) {
-        __m256 s = _mm256_mul_ps(scale, spread(at->pair + (size_t)c * a_stride));
+        __m256 s = _mm256_mul_ps(scale, float_at(at->pair + (size_t)c * a_stride));
 
         acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]), s, acc[c]);
         if (kind != PANEL_SIGNED)
             acc[c] = _mm256_fmadd_ps(_mm256_loadu_ps(at->min + half * R),
-                                     spread(a_sum + (size_t)c * a_stride), acc[c]);
+                                     float_at(a_sum + (size_t)c * a_stride), acc[c]);
     }
 }
 
@@ -276,44 +268,7 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int strip, int n_rows,
         put8(y + (size_t)c * ldy, acc[c], n_rows, add);
 }
 
-ALWAYS_INLINE void gemm_kind(int kind, const struct panel *p, int n_rows,
-                             const struct act *a, int n_cols, float *y, size_t ldy,
-                             bool add)
-{
-    for (int c = 0; c < n_cols; c += COLS) {
-        float *out = y + (size_t)c * ldy;
-
-        for (int r = 0; r < n_rows; r += 8) {
-            int strip = r / 8, n = n_rows - r < 8 ? n_rows - r : 8;
-
-            switch (n_cols - c) {
-            case 1:
-                tile(kind, p, strip, n, a, c, 1, out + r, ldy, add);
-                break;
-            case 2:
-                tile(kind, p, strip, n, a, c, 2, out + r, ldy, add);
-                break;
-            case 3:
-                tile(kind, p, strip, n, a, c, 3, out + r, ldy, add);
-                break;
-            default:
-                tile(kind, p, strip, n, a, c, COLS, out + r, ldy, add);
-                break;
-            }
-        }
-    }
-}
-
-void avx2_gemm(const struct panel *p, int n_rows, const struct act *a, int n_cols,
-               float *y, size_t ldy, bool add)
-{
-    if (p->kind == PANEL_WIDE)
-        gemm_kind(PANEL_WIDE, p, n_rows, a, n_cols, y, ldy, add);
-    else if (p->kind == PANEL_NARROW)
-        gemm_kind(PANEL_NARROW, p, n_rows, a, n_cols, y, ldy, add);
-    else
-        gemm_kind(PANEL_SIGNED, p, n_rows, a, n_cols, y, ldy, add);
-}
+AVX2_GEMM(avx2_gemm, tile)
 
 /* ---- float ---- */
 

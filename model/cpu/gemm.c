@@ -33,8 +33,13 @@ enum {
 static enum act_form best_form(const struct backend *be, const struct quant_type *type,
                                unsigned offered)
 {
+    const struct wide_kernels *int16 = be->wide[ACT_INT16];
+
     if (be->kernels->pack[type->type] != NULL)
-        return offered >> ACT_INT16 & 1 && be->residual ? ACT_INT16 : ACT_INT8;
+        return offered >> ACT_INT16 & 1 && (be->residual || (int16->pays != NULL &&
+                                                             int16->pays[type->type]))
+                   ? ACT_INT16
+                   : ACT_INT8;
     for (int f = ACT_BF16; f > ACT_INT8 && !be->residual; f--)
         if (offered >> f & 1 && be->wide[f]->pack[type->type] != NULL)
             return (enum act_form)f;

@@ -124,8 +124,10 @@ typedef void (*gemm_fn)(const struct panel *p, int n_rows, const struct act *a,
 
 /* Panels times rows of activations that have 16 bits a value, in a record of the
  * table's own. `pack`: of float types; quantised ones go with the panels of struct
- * cpu_kernels, if `gemm` takes them. */
+ * cpu_kernels, if `gemm` takes them. `pays`: whether they do even where 8 bits would
+ * suffice, since this product is the faster one; NULL: none does. */
 struct wide_kernels {
+    const bool *pays; /* [KERNEL_TYPES] */
     size_t (*record_bytes)(int n_pad);
     void (*record)(const float *x, int n, unsigned char *record);
     pack_fn pack[KERNEL_TYPES];
@@ -280,6 +282,7 @@ extern const struct cpu_kernels cpu_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;   /* AVX2, FMA, F16C */
 extern const struct cpu_kernels cpu_kernels_avx512; /* and F, BW, DQ, VL, VNNI */
+extern const struct wide_kernels wide_avx2_int16;
 extern const struct wide_kernels wide_avx512_int16;
 extern const struct latent_kernels latent_avx2;
 extern const struct latent_kernels latent_avx512;

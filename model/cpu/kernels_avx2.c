@@ -274,6 +274,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
     .pack_f32 = avx2_pack_f32,
     .gemm = avx2_gemm,
     .gemm_f32 = avx2_gemm_f32,
+    .int16 = &wide_avx2_int16,
     .latent = &latent_avx2,
     .dots = dots,
     .quantize = quantize,
