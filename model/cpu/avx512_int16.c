@@ -2,16 +2,24 @@
  *
  * AVX-512: panels times activations of 15 bits (struct wide_kernels). vpdpwssd adds two
  * products of 16-bit integers to 32 bits, half as many as with 8-bit ones and twice as
- * many as in float.
+ * many as in float. It starts once a cycle, additions do twice: so half of the products
+ * are traded for additions (S. Winograd, IEEE Trans. Computers C-17, 1968):
+ *
+ *     w0 x0 + w2 x2 = (w0 + x2) (w2 + x0) - w0 w2 - x0 x2
+ *
+ * for each four values, and the same of 1 and 3. What is taken off is known before: a
+ * product begins with `cross` of the weights, in the panel, and `cross` of the
+ * activations, in the record. Sums may leave 32 bits on their way: they wrap around and
+ * back, and the result is exact.
  *
  * A record is int16_t q[n_pad], then for each 256 values a scale, and in its unit for
- * each 32 and for each 16 the sum of q, as float, and -128 times it, as integer.
+ * each 32 and for each 16 the sum of q, as float, and their cross, as integer.
  *
- * Weights are either a panel of 8-bit codes (the table's `pack`), widened on the way,
- * or float ones rounded to 13 bits under a scale for 256 values of a row (their panel:
- * int16_t q[k/2][R][2], scale[k/256][R]). What that loses, 1/8190 of the largest of
- * 256, is about what F16 itself does to it. 32 products of 13 and 15 bits and their sum
- * fit 32 bits.
+ * A panel is int16_t q[k/2][R][2], cross[block][R], and either scale[block][R] and
+ * min[block][R] as in those of 8-bit codes, which it is widened from, or for float
+ * weights, rounded to 13 bits, scale[k/256][R]. What that loses, 1/8190 of the largest
+ * of 256, is about what F16 itself does to it. 32 products of 13 and 15 bits and their
+ * sum fit 32 bits.
  */
 #include "config.h"
 
@@ -38,22 +46,22 @@ static size_t at_sum32(int n_pad)
 {
     return at_scale(n_pad) + (size_t)n_pad / 64;
 }
-static size_t at_bias32(int n_pad)
+static size_t at_cross32(int n_pad)
 {
     return at_sum32(n_pad) + (size_t)n_pad / 8;
 }
 static size_t at_sum16(int n_pad)
 {
-    return at_bias32(n_pad) + (size_t)n_pad / 8;
+    return at_cross32(n_pad) + (size_t)n_pad / 8;
 }
-static size_t at_bias16(int n_pad)
+static size_t at_cross16(int n_pad)
 {
     return at_sum16(n_pad) + (size_t)n_pad / 4;
 }
 
 static size_t record_bytes(int n_pad)
 {
-    return (at_bias16(n_pad) + (size_t)n_pad / 4 + 63) / 64 * 64;
+    return (at_cross16(n_pad) + (size_t)n_pad / 4 + 63) / 64 * 64;
 }
 
 /* 1 / scale of values whose largest is `max`, for integers up to `most`; 0: all are. */
@@ -62,59 +70,133 @@ ALWAYS_INLINE float inverse_of(float max, float most)
     return max >= 1e-30f && max <= FLT_MAX ? most / max : 0;
 }
 
-/* Values i..i+255; returns their scale. What is not finite goes on in the scale. */
-static float quantise_group(const float *x, int i, int n, int16_t *q)
+/* The largest of the values i..i+255, without signs; not finite where one is not. */
+ALWAYS_INLINE float largest_of(const float *x, int i, int n)
 {
-    __m512 most = _mm512_setzero_ps(), zero = _mm512_setzero_ps(), inverse;
-    float max;
+    __m512 most = _mm512_setzero_ps(), zero = _mm512_setzero_ps();
 
+    UNROLL
     for (int k = 0; k < GROUP; k += 16) {
-        __m512 v = _mm512_maskz_loadu_ps(first16(n - i - k), x + i + k);
+        __m512 v = floats_or_zero(x, i + k, n);
+
         most = _mm512_max_ps(most, _mm512_abs_ps(v));
-        zero = _mm512_fmadd_ps(_mm512_sub_ps(v, v), _mm512_set1_ps(0), zero);
+        zero = _mm512_fmadd_ps(_mm512_sub_ps(v, v), _mm512_setzero_ps(), zero);
     }
-    max = _mm512_reduce_max_ps(most) + _mm512_reduce_add_ps(zero);
-    inverse = _mm512_set1_ps(inverse_of(max, ACT_MAX));
-    for (int k = 0; k < GROUP; k += 16) {
-        __m512 v = _mm512_maskz_loadu_ps(first16(n - i - k), x + i + k);
-        __mmask16 keep = max <= FLT_MAX ? 0xffff : 0;
-        __m512i whole = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(v, inverse));
-        _mm256_storeu_si256((void *)(q + k), _mm512_cvtepi32_epi16(whole));
-    }
-    return max < 1e-30f ? 0 : max / ACT_MAX;
+    return _mm512_reduce_max_ps(most) + _mm512_reduce_add_ps(zero);
 }
 
-static void sum_group(const int16_t *q, float *sum32, int32_t *bias32, float *sum16,
-                      int32_t *bias16)
+ALWAYS_INLINE __m256i rounded_words(__m512 v, __m512 inverse, __mmask16 keep)
 {
-    for (int b = 0; b < GROUP / 16; b += 2) {
-        int sum[2];
+    return _mm512_cvtepi32_epi16(
+        _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(v, inverse)));
+}
 
-        for (int h = 0; h < 2; h++) {
-            __m256i v = _mm256_loadu_si256((const void *)(q + 16 * (b + h)));
-            sum[h] = _mm512_reduce_add_epi32(_mm512_cvtepi16_epi32(v));
-            sum16[b + h] = (float)sum[h];
-            bias16[b + h] = -128 * sum[h];
-        }
-        sum32[b / 2] = (float)(sum[0] + sum[1]);
-        bias32[b / 2] = -128 * (sum[0] + sum[1]);
+/* The sums of the lanes of 8 registers, in halves: those of 0, 0, 1, 1, ... */
+ALWAYS_INLINE __m512i sum_halves(const __m512i x[8])
+{
+    const __m512i order =
+        _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+    __m512i quarter[2]; /* [4 x i] in each 128 bits */
+
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        const __m512i *v = x + 4 * i;
+        __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]),
+                                     _mm512_unpackhi_epi32(v[0], v[1]));
+        __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]),
+                                     _mm512_unpackhi_epi32(v[2], v[3]));
+        quarter[i] =
+            _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
     }
+    return _mm512_permutexvar_epi32(
+        order, _mm512_add_epi32(_mm512_shuffle_i32x4(quarter[0], quarter[1], 0x88),
+                                _mm512_shuffle_i32x4(quarter[0], quarter[1], 0xdd)));
+}
+
+/* 16 sums, and the sums of neighbours. */
+ALWAYS_INLINE __m256i sum_pairs(__m512i x)
+{
+    return _mm512_cvtepi64_epi32(_mm512_add_epi32(x, _mm512_srli_epi64(x, 32)));
+}
+
+/* Where the parts of a group are written. */
+struct group {
+    int16_t *q;
+    float *scale, *sum32, *sum16;
+    int32_t *cross32, *cross16;
+};
+
+/* Values i..i+255 of n. What is not finite goes on in the scale alone. */
+ALWAYS_INLINE void put_group(const float *x, int i, int n, struct group out)
+{
+    float max = largest_of(x, i, n);
+    __m512 inverse = _mm512_set1_ps(inverse_of(max, ACT_MAX));
+    __mmask16 keep = max <= FLT_MAX ? 0xffff : 0;
+    __m512i sum[8], cross[8];
+
+    *out.scale = max < 1e-30f ? 0 : max / ACT_MAX;
+    UNROLL
+    for (int j = 0; j < 8; j++) {
+        int at = i + 32 * j;
+        __m512i v = _mm512_inserti64x4(
+            _mm512_castsi256_si512(
+                rounded_words(floats_or_zero(x, at, n), inverse, keep)),
+            rounded_words(floats_or_zero(x, at + 16, n), inverse, keep), 1);
+
+        _mm512_storeu_si512(out.q + 32 * j, v);
+        sum[j] = _mm512_madd_epi16(v, _mm512_set1_epi16(1));
+        cross[j] = _mm512_maskz_madd_epi16(0x5555, v, _mm512_srli_epi64(v, 32));
+    }
+    sum[0] = sum_halves(sum);
+    cross[0] = _mm512_sub_epi32(_mm512_setzero_si512(), sum_halves(cross));
+    _mm512_storeu_ps(out.sum16, _mm512_cvtepi32_ps(sum[0]));
+    _mm256_storeu_ps(out.sum32, _mm256_cvtepi32_ps(sum_pairs(sum[0])));
+    _mm512_storeu_si512(out.cross16, cross[0]);
+    _mm256_storeu_si256((void *)out.cross32, sum_pairs(cross[0]));
 }
 
 static void record(const float *x, int n, unsigned char *out)
 {
     const int n_pad = act_padded(n);
-    int16_t *q = (int16_t *)(void *)out;
-    float *scale = (float *)(void *)(out + at_scale(n_pad));
-    float *sum32 = (float *)(void *)(out + at_sum32(n_pad));
-    float *sum16 = (float *)(void *)(out + at_sum16(n_pad));
-    int32_t *bias32 = (int32_t *)(void *)(out + at_bias32(n_pad));
-    int32_t *bias16 = (int32_t *)(void *)(out + at_bias16(n_pad));
+    struct group g = {
+        .q = (int16_t *)(void *)out,
+        .scale = (float *)(void *)(out + at_scale(n_pad)),
+        .sum32 = (float *)(void *)(out + at_sum32(n_pad)),
+        .cross32 = (int32_t *)(void *)(out + at_cross32(n_pad)),
+        .sum16 = (float *)(void *)(out + at_sum16(n_pad)),
+        .cross16 = (int32_t *)(void *)(out + at_cross16(n_pad)),
+    };
 
     for (int i = 0; i < n_pad; i += GROUP) {
-        scale[i / GROUP] = quantise_group(x, i, n, q + i);
-        sum_group(q + i, sum32 + i / 32, bias32 + i / 32, sum16 + i / 16,
-                  bias16 + i / 16);
+        put_group(x, i, n, g);
+        g.q += GROUP;
+        g.scale++;
+        g.sum32 += GROUP / 32;
+        g.cross32 += GROUP / 32;
+        g.sum16 += GROUP / 16;
+        g.cross16 += GROUP / 16;
+    }
+}
+
+/* ---- panels ---- */
+
+/* From the values of a panel. */
+static void put_cross(struct panel *p)
+{
+    const int step = p->kind & PANEL_NARROW ? 16 : 32;
+    const unsigned char *q = p->q;
+    int32_t *out = p->cross;
+
+    for (int k = p->k0; k < p->k1; k += step, out += R) {
+        __m512i sum[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+
+        for (int i = 0; i < step; i += 4, q += 8 * R)
+            for (int h = 0; h < 2; h++)
+                sum[h] = _mm512_dpwssd_epi32(sum[h], _mm512_loadu_si512(q + 64 * h),
+                                             _mm512_loadu_si512(q + 128 + 64 * h));
+        for (int h = 0; h < 2; h++)
+            _mm512_storeu_si512(out + 16 * h,
+                                _mm512_sub_epi32(_mm512_setzero_si512(), sum[h]));
     }
 }
 
@@ -194,8 +276,8 @@ ALWAYS_INLINE void pack_group(enum tensor_type type, const unsigned char *w,
     }
 }
 
-ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t row_bytes,
-                        int n_rows, struct panel *p)
+ALWAYS_INLINE void pack_floats(enum tensor_type type, const unsigned char *w,
+                               size_t row_bytes, int n_rows, struct panel *p)
 {
     int16_t *q = (int16_t *)(void *)p->q;
 
@@ -205,10 +287,50 @@ ALWAYS_INLINE void pack(enum tensor_type type, const unsigned char *w, size_t ro
             pack_group(type, w + (size_t)r * row_bytes + 2 * (size_t)k, row_bytes,
                        n_rows - r, p->k1 - k < GROUP ? p->k1 - k : GROUP,
                        q + g * GROUP * R + 2 * r, p->scale + g * R + r);
+    put_cross(p);
 }
 
-PACK(F16, pack)
-PACK(BF16, pack)
+/* ---- panels of quantised weights ---- */
+
+/* 4 codes of 16 rows, of which the first or the last two become words. */
+ALWAYS_INLINE __m512i words_of(__m512i codes, int first, int offset)
+{
+    const __m512i lane = _mm512_setr_epi32(
+        0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0,
+        0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c);
+    const __m512i pick = _mm512_set1_epi32((int)0x80018000 + first * 0x10001);
+    __m512i words = _mm512_shuffle_epi8(codes, _mm512_or_si512(lane, pick));
+
+    return _mm512_sub_epi16(words, _mm512_set1_epi16((short)offset));
+}
+
+/* The panels of 8 bits, widened in place from the end to the beginning. */
+ALWAYS_INLINE void pack_codes(enum tensor_type type, const unsigned char *w,
+                              size_t row_bytes, int n_rows, struct panel *p)
+{
+    int offset;
+
+    avx512_pack[type](w, row_bytes, n_rows, p);
+    offset = p->kind & PANEL_MIN ? 0 : 128;
+
+    for (int k = p->k1 - p->k0 - 4; k >= 0; k -= 4) {
+        __m512i a = _mm512_loadu_si512(p->q + k * R);
+        __m512i b = _mm512_loadu_si512(p->q + k * R + 64);
+        unsigned char *out = p->q + 2 * k * R;
+
+        _mm512_storeu_si512(out, words_of(a, 0, offset));
+        _mm512_storeu_si512(out + 64, words_of(b, 0, offset));
+        _mm512_storeu_si512(out + 128, words_of(a, 2, offset));
+        _mm512_storeu_si512(out + 192, words_of(b, 2, offset));
+    }
+    put_cross(p);
+}
+
+#define PACK_FLOATS(type) PACK(type, pack_floats)
+#define PACK_CODES(type) PACK(type, pack_codes)
+PACK_FLOATS(F16)
+PACK_FLOATS(BF16)
+EACH_QUANTISED(PACK_CODES)
 
 /* ---- products ---- */
 
@@ -216,7 +338,7 @@ PACK(BF16, pack)
 struct columns {
     const unsigned char *record; /* of the first */
     size_t stride;
-    size_t q, sum, bias; /* offsets in a record */
+    size_t q, sum, cross; /* offsets in a record */
 };
 
 ALWAYS_INLINE void clear(__m512 acc[COLS][2], int n_cols)
@@ -226,86 +348,58 @@ ALWAYS_INLINE void clear(__m512 acc[COLS][2], int n_cols)
         acc[c][0] = acc[c][1] = _mm512_setzero_ps();
 }
 
-/* Adds 4 codes of 8 bits for each row times 4 values of each column. */
-ALWAYS_INLINE void add_codes(const uint8_t *q, const struct columns *a, size_t k,
-                             int n_cols, __m512i sum[COLS][2])
+/* Adds `step` columns of a panel, codes under their scales. */
+ALWAYS_INLINE void add_step(int kind, int step, const int16_t *q, const int32_t *cross,
+                            const float *scale, const float *min,
+                            const struct columns *a, int n_cols, __m512 acc[COLS][2])
 {
-    const __m512i low = _mm512_set1_epi32((int)0x80018000);
-    const __m512i high = _mm512_set1_epi32((int)0x80038002);
-    const __m512i lane = _mm512_setr_epi32(
-        0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0,
-        0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c);
-
-    UNROLL
-    for (int h = 0; h < 2; h++) {
-        __m512i w = _mm512_loadu_si512(q + 64 * h);
-        __m512i w01 = _mm512_shuffle_epi8(w, _mm512_or_si512(lane, low));
-        __m512i w23 = _mm512_shuffle_epi8(w, _mm512_or_si512(lane, high));
-
-        UNROLL
-        for (int c = 0; c < n_cols; c++) {
-            const unsigned char *x = a->record + (size_t)c * a->stride + a->q + 2 * k;
-            sum[c][h] = _mm512_dpwssd_epi32(sum[c][h], w01, word_at(x));
-            sum[c][h] = _mm512_dpwssd_epi32(sum[c][h], w23, word_at(x + 4));
-        }
-    }
-}
-
-/* Adds `step` columns of a panel of codes, under one scale. */
-ALWAYS_INLINE void step_codes(int kind, const uint8_t *q, const float *scale,
-                              const float *min, const struct columns *a, int n_cols,
-                              __m512 acc[COLS][2])
-{
-    const int step = kind & PANEL_NARROW ? 16 : 32;
     __m512i sum[COLS][2];
 
     UNROLL
+    for (int c = 0; c < n_cols; c++) /* those of the next tile, or what is never read */
+        _mm_prefetch(a->record + (size_t)(n_cols + c) * a->stride + a->q, _MM_HINT_T0);
+    UNROLL
     for (int c = 0; c < n_cols; c++)
-        sum[c][0] = sum[c][1] =
-            kind & PANEL_MIN ? _mm512_setzero_si512()
-                             : word_at(a->record + (size_t)c * a->stride + a->bias);
+        for (int h = 0; h < 2; h++)
+            sum[c][h] =
+                _mm512_add_epi32(_mm512_loadu_si512(cross + 16 * h),
+                                 word_at(a->record + (size_t)c * a->stride + a->cross));
     UNROLL
-    for (int k = 0; k < step; k += 4)
-        add_codes(q + k * R, a, (size_t)k, n_cols, sum);
-    UNROLL
-    for (int h = 0; h < 2; h++) {
-        __m512 s = _mm512_loadu_ps(scale + 16 * h), m = _mm512_loadu_ps(min + 16 * h);
+    for (int k = 0; k < step; k += 4) {
+        __m512i w[4];
 
         UNROLL
+        for (int i = 0; i < 4; i++)
+            w[i] = _mm512_loadu_si512(q + k * R + 32 * i);
+        UNROLL
         for (int c = 0; c < n_cols; c++) {
-            acc[c][h] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[c][h]), s, acc[c][h]);
+            const unsigned char *x = a->record + (size_t)c * a->stride + a->q + 2 * k;
+            __m512i x0 = word_at(x), x2 = word_at(x + 4);
+
+            UNROLL
+            for (int h = 0; h < 2; h++)
+                sum[c][h] = _mm512_dpwssd_epi32(sum[c][h], _mm512_add_epi16(w[h], x2),
+                                                _mm512_add_epi16(w[2 + h], x0));
+        }
+    }
+    UNROLL
+    for (int h = 0; h < 2; h++) {
+        __m512 s, m;
+
+        if (!(kind & PANEL_WIDE))
+            s = _mm512_loadu_ps(scale + 16 * h);
+        if (kind & PANEL_MIN)
+            m = _mm512_loadu_ps(min + 16 * h);
+        UNROLL
+        for (int c = 0; c < n_cols; c++) {
+            __m512 x = _mm512_cvtepi32_ps(sum[c][h]);
+            acc[c][h] = kind & PANEL_WIDE ? _mm512_add_ps(acc[c][h], x)
+                                          : _mm512_fmadd_ps(x, s, acc[c][h]);
             if (kind & PANEL_MIN)
                 acc[c][h] = _mm512_fmadd_ps(
                     m, float_at(a->record + (size_t)c * a->stride + a->sum), acc[c][h]);
         }
     }
-}
-
-/* Adds 32 columns of a panel of 16 bits. */
-ALWAYS_INLINE void step_wide(const int16_t *q, const struct columns *a, int n_cols,
-                             __m512 acc[COLS][2])
-{
-    __m512i sum[COLS][2];
-
-    UNROLL
-    for (int c = 0; c < n_cols; c++)
-        sum[c][0] = sum[c][1] = _mm512_setzero_si512();
-    UNROLL
-    for (int k = 0; k < 32; k += 2) {
-        __m512i w0 = _mm512_loadu_si512(q + k * R);
-        __m512i w1 = _mm512_loadu_si512(q + k * R + 32);
-
-        UNROLL
-        for (int c = 0; c < n_cols; c++) {
-            __m512i x = word_at(a->record + (size_t)c * a->stride + a->q + 2 * k);
-            sum[c][0] = _mm512_dpwssd_epi32(sum[c][0], w0, x);
-            sum[c][1] = _mm512_dpwssd_epi32(sum[c][1], w1, x);
-        }
-    }
-    UNROLL
-    for (int c = 0; c < n_cols; c++)
-        for (int h = 0; h < 2; h++)
-            acc[c][h] = _mm512_add_ps(acc[c][h], _mm512_cvtepi32_ps(sum[c][h]));
 }
 
 /* Adds the group of columns k.. of the panel, n of them there. */
@@ -322,15 +416,12 @@ ALWAYS_INLINE void add_group(int kind, const struct panel *p, const struct act *
             act->q_stride,
             2 * (size_t)(k + i),
             (step == 16 ? at_sum16(n_pad) : at_sum32(n_pad)) + 4 * block,
-            (step == 16 ? at_bias16(n_pad) : at_bias32(n_pad)) + 4 * block,
+            (step == 16 ? at_cross16(n_pad) : at_cross32(n_pad)) + 4 * block,
         };
 
-        if (kind & PANEL_WIDE)
-            step_wide((const int16_t *)(const void *)p->q + (at + i) * R, &a, n_cols,
-                      acc);
-        else
-            step_codes(kind, p->q + (at + i) * R, p->scale + (at + i) / step * R,
-                       p->min + (at + i) / step * R, &a, n_cols, acc);
+        add_step(kind, step, (const int16_t *)(const void *)p->q + (at + i) * R,
+                 p->cross + (at + i) / step * R, p->scale + (at + i) / step * R,
+                 p->min + (at + i) / step * R, &a, n_cols, acc);
     }
 }
 
@@ -399,6 +490,6 @@ static void gemm(const struct panel *p, int n_rows, const struct act *a, int n_c
 const struct wide_kernels wide_avx512_int16 = {
     .record_bytes = record_bytes,
     .record = record,
-    .pack = {PACK_ROW(F16) PACK_ROW(BF16)},
+    .pack = {PACK_ROW(F16) PACK_ROW(BF16) EACH_QUANTISED(PACK_ROW)},
     .gemm = gemm,
 };

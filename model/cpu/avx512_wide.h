@@ -12,7 +12,7 @@
 enum panel_kind {
     PANEL_NARROW = 1, /* scales of 16, not 32 */
     PANEL_MIN = 2,    /* minima, not the offset of 128 */
-    PANEL_WIDE = 4,   /* values of 16 bits */
+    PANEL_WIDE = 4,   /* float weights: no scale a block */
 };
 
 ALWAYS_INLINE __mmask32 first32(int n)

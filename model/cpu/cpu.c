@@ -44,8 +44,10 @@ static bool thread_scratch_init(struct thread_scratch *t, struct err *err)
 {
     const size_t r = PANEL_ROWS_MAX;
     const size_t q = r * PANEL_K, scales = r * (PANEL_K / 16) * sizeof(float);
+    const size_t cross = r * (PANEL_K_WIDE / 16) * sizeof(int32_t);
     const size_t f32 = r * PANEL_K_F32 * sizeof(float);
-    unsigned char *at = mem_try(1, q + 2 * scales + f32, "unpacked weights", err);
+    unsigned char *at =
+        mem_try(1, q + 2 * scales + cross + f32, "unpacked weights", err);
 
     if (at == NULL)
         return false;
@@ -53,6 +55,7 @@ static bool thread_scratch_init(struct thread_scratch *t, struct err *err)
     t->panel.q = carve(&at, q);
     t->panel.scale = carve(&at, scales);
     t->panel.min = carve(&at, scales);
+    t->panel.cross = carve(&at, cross);
     t->panel_f32 = carve(&at, f32);
     return true;
 }

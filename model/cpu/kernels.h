@@ -100,10 +100,11 @@ static inline size_t act_record_bytes(int n_pad)
  */
 struct panel {
     int kind;
-    int k0, k1;   /* multiples of 32; k1 - k0 <= PANEL_K */
-    uint8_t *q;   /* (k1-k0) * R, with room for PANEL_K * R */
-    float *scale; /* (k1-k0)/16 or /32 * R, with room for PANEL_K/16 * R */
-    float *min;   /* the same */
+    int k0, k1;     /* multiples of 32; k1 - k0 <= PANEL_K */
+    uint8_t *q;     /* (k1-k0) * R, with room for PANEL_K * R */
+    float *scale;   /* (k1-k0)/16 or /32 * R, with room for PANEL_K/16 * R */
+    float *min;     /* the same */
+    int32_t *cross; /* as many, with room for PANEL_K_WIDE/16 * R: avx512_int16.c */
 };
 
 /* y[r] = sum over i of w[r][i] * a[i] for n_rows rows; `a` has one row, of which both
@@ -123,9 +124,9 @@ typedef void (*gemm_fn)(const struct panel *p, int n_rows, const struct act *a,
                         int n_cols, float *y, size_t ldy, bool add);
 
 /* Panels times rows of activations that have 16 bits a value, in a record of the
- * table's own. `pack`: of float types; quantised ones go with the panels of struct
- * cpu_kernels, if `gemm` takes them. `pays`: whether they do even where 8 bits would
- * suffice, since this product is the faster one; NULL: none does. */
+ * table's own. `pack`: a type without one goes with the panels of struct cpu_kernels,
+ * if quantised. `pays`: whether such types do even where 8 bits would suffice, since
+ * this product is the faster one; NULL: none does. */
 struct wide_kernels {
     const bool *pays; /* [KERNEL_TYPES] */
     size_t (*record_bytes)(int n_pad);
@@ -211,7 +212,7 @@ struct cpu_kernels {
                      const float *x, size_t x_stride, int n_cols, float *y, size_t ldy,
                      bool add);
 
-    const struct wide_kernels *int16;    /* takes all panels; or NULL */
+    const struct wide_kernels *int16;    /* or NULL */
     const struct latent_kernels *latent; /* or NULL: attention in floats */
 
     /* out[i * ld + j] = x_i . y_j: n_x rows of x, n_y of y, n values each; n is a

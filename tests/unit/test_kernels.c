@@ -200,6 +200,7 @@ static struct panel panel_open(int rows)
     p.q = mem_try(r, PANEL_K, "panel", NULL);
     p.scale = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
     p.min = mem_try(r * PANEL_K / 16, sizeof(float), "panel", NULL);
+    p.cross = mem_try(r * PANEL_K_WIDE / 16, sizeof(int32_t), "panel", NULL);
     return p;
 }
 
@@ -208,6 +209,7 @@ static void panel_release(struct panel *p)
     free(p->q);
     free(p->scale);
     free(p->min);
+    free(p->cross);
 }
 
 /* The product by panels of at most `width` columns, onto ones that are taken off. */
