@@ -147,6 +147,8 @@ static void load_queries(const struct attend *t, const struct attend_memory *m,
 
         memcpy(out, q, width * sizeof(float));
         t->be->kernels->scale(out, t->scale, (int)width);
+        if (t->kv->hadamard)
+            t->be->kernels->hadamard(out, (int)width);
         memset(out + width, 0, ((size_t)m->stride - width) * sizeof(float));
     }
 }
@@ -288,6 +290,16 @@ static float *out_row(const struct attend *t, int head, int query)
     return t->out + (row * (size_t)t->n_head + h) * (size_t)t->v_width;
 }
 
+/* Sums of weights and values, whose weights add up to l, to what attention gives. */
+static void finish(const struct attend *t, float *u, float l)
+{
+    const struct cpu_kernels *k = t->be->kernels;
+
+    k->scale(u, 1.0f / l, t->v_width);
+    if (t->kv->hadamard)
+        k->hadamard(u, t->v_width);
+}
+
 static int block_size(const struct attend *t, int block)
 {
     int rest = t->n_queries - block * t->block;
@@ -323,7 +335,7 @@ static void whole_unit(void *ctx, int unit, int thread)
     for (int i = 0; i < n_q; i++) {
         float *out = out_row(t, head, q0 + i);
         memcpy(out, total.u + (size_t)i * width, width * sizeof(float));
-        k->scale(out, 1.0f / total.l[i], t->v_width);
+        finish(t, out, total.l[i]);
     }
 }
 
@@ -361,7 +373,7 @@ static void merge_unit(void *ctx, int unit, int thread)
         merge(k, &m, &l, u, p.m[i], p.l[i], p.u + (size_t)i * (size_t)t->v_width,
               t->v_width);
     }
-    k->scale(u, 1.0f / l, t->v_width);
+    finish(t, u, l);
 }
 
 void attn_attend(struct backend *be, struct attend *t, int layer,
@@ -403,7 +415,7 @@ int attn_same_timeline(const struct rows *rows, int first)
 /* ---- grouped-query attention ---- */
 
 struct append {
-    const struct cpu_kernels *kernels;
+    const struct backend *be;
     const struct shape *shape;
     const struct rows *rows;
     int layer;
@@ -411,6 +423,23 @@ struct append {
     const struct vec *v;
     float *angle; /* [n_threads][rope.dim] */
 };
+
+/* Stores a head of a row. */
+static void store_head(const struct append *t, const struct kv *kv, const float *x,
+                       int thread, unsigned char *out)
+{
+    const struct cpu_kernels *k = t->be->kernels;
+    const int n = t->shape->head_dim;
+
+    if (kv->hadamard) {
+        float *copy = attn_memory(&t->be->thread[thread], (size_t)n);
+
+        memcpy(copy, x, (size_t)n * sizeof(float));
+        k->hadamard(copy, n);
+        x = copy;
+    }
+    kv_store(kv, k, x, n, out);
+}
 
 /* Rotates one row's q and k, and stores its k and v. */
 static void gqa_append_unit(void *ctx, int row, int thread)
@@ -431,8 +460,8 @@ static void gqa_append_unit(void *ctx, int row, int thread)
         const float *v = vec_row(t->v, row) + h * s->head_dim;
 
         attn_rotate(&s->rope, angle, k);
-        kv_store(kv, t->kernels, k, s->head_dim, k_out + (size_t)h * kv->k_head_bytes);
-        kv_store(kv, t->kernels, v, s->head_dim, v_out + (size_t)h * kv->v_head_bytes);
+        store_head(t, kv, k, thread, k_out + (size_t)h * kv->k_head_bytes);
+        store_head(t, kv, v, thread, v_out + (size_t)h * kv->v_head_bytes);
     }
 }
 
@@ -441,7 +470,7 @@ void attn_gqa(struct backend *be, struct vec *out, struct vec *q, struct vec *k,
               const struct rows *rows)
 {
     struct append append = {
-        .kernels = be->kernels,
+        .be = be,
         .shape = shape,
         .rows = rows,
         .layer = layer,

@@ -15,10 +15,15 @@
  *
  * Where the kernels have latent attention in integers, MLA's rows are made for it: of
  * 16 bits, in place of F16, or of Q8_0. Behind a layer's rows are then two scales of
- * each row, of the integers or of those that Q8_0 becomes. */
+ * each row, of the integers or of those that Q8_0 becomes.
+ *
+ * GQA's heads in Q8_0 are H k and H v with the H of struct cpu_kernels: a few channels
+ * of keys are many times larger than the others, and would take the precision of these
+ * (QuaRot, arXiv:2404.00456). Since H is its own inverse, (H q).(H k) = q.k, and H
+ * times the sum of weights and H v is what attention gives. */
 struct kv {
     const struct quant_type *type;
-    bool scaled, int16;
+    bool scaled, int16, hadamard;
     int ctx, n_head_kv;
     int k_width, v_width;              /* values of a head; v_width 0: MLA */
     int rank, rank_padded;             /* MLA: of k_width, those of the latent */

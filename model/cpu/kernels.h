@@ -236,6 +236,14 @@ struct cpu_kernels {
     void (*scale)(float *y, float a, int n);
     void (*f16_to_f32)(const uint16_t *h, float *x, int n);
     void (*f32_to_f16)(const float *x, uint16_t *h, int n);
+    /* n values to blocks of Q8_0, the last one padded with zeros, and n, a multiple of
+     * 32, back. What is not finite makes its block NaN. */
+    void (*f32_to_q8_0)(const float *x, int n, unsigned char *blocks);
+    void (*q8_0_to_f32)(const unsigned char *blocks, float *x, int n);
+    /* x = H x, where H is orthogonal, symmetric and made of Hadamard matrices, whose
+     * elements are +-1/sqrt(size): one for each power of two from 8 on that n is the
+     * sum of, the largest first. Up to 7 values behind them stay. */
+    void (*hadamard)(float *x, int n);
 };
 
 /* Runs X(type) for each type that holds weights. */

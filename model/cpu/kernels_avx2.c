@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "model/cpu/avx2.h"
+#include "model/cpu/x86_cache.h"
 
 /* ---- sums of products of float rows ---- */
 
@@ -263,6 +264,20 @@ static void f32_to_f16(const float *x, uint16_t *h, int n)
     }
 }
 
+static void q8_0_to_f32(const unsigned char *blocks, float *x, int n)
+{
+    for (int i = 0; i < n; i += 32, blocks += sizeof(struct block_q8_0)) {
+        const __m256 d = _mm256_set1_ps(x86_f16(blocks));
+
+        UNROLL
+        for (int j = 0; j < 32; j += 8) {
+            const void *q = blocks + sizeof(uint16_t) + j;
+            __m256i wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64(q));
+            _mm256_storeu_ps(x + i + j, _mm256_mul_ps(_mm256_cvtepi32_ps(wide), d));
+        }
+    }
+}
+
 /* ---- the table ---- */
 
 const struct cpu_kernels cpu_kernels_avx2 = {
@@ -286,4 +301,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
     .scale = scale_by,
     .f16_to_f32 = f16_to_f32,
     .f32_to_f16 = f32_to_f16,
+    .f32_to_q8_0 = x86_f32_to_q8_0,
+    .q8_0_to_f32 = q8_0_to_f32,
+    .hadamard = x86_hadamard,
 };

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "model/cpu/avx512.h"
+#include "model/cpu/x86_cache.h"
 
 /* ---- sums of products of float rows ---- */
 
@@ -212,6 +213,20 @@ static void f32_to_f16(const float *x, uint16_t *h, int n)
     }
 }
 
+static void q8_0_to_f32(const unsigned char *blocks, float *x, int n)
+{
+    for (int i = 0; i < n; i += 32, blocks += sizeof(struct block_q8_0)) {
+        const __m512 d = _mm512_set1_ps(x86_f16(blocks));
+
+        UNROLL
+        for (int j = 0; j < 32; j += 16) {
+            const void *q = blocks + sizeof(uint16_t) + j;
+            __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128(q));
+            _mm512_storeu_ps(x + i + j, _mm512_mul_ps(_mm512_cvtepi32_ps(wide), d));
+        }
+    }
+}
+
 /* ---- the table ---- */
 
 const struct cpu_kernels cpu_kernels_avx512 = {
@@ -235,4 +250,7 @@ const struct cpu_kernels cpu_kernels_avx512 = {
     .scale = scale_by,
     .f16_to_f32 = f16_to_f32,
     .f32_to_f16 = f32_to_f16,
+    .f32_to_q8_0 = x86_f32_to_q8_0,
+    .q8_0_to_f32 = q8_0_to_f32,
+    .hadamard = x86_hadamard,
 };

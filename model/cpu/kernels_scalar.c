@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/blocks.h"
 #include "model/cpu/kernels.h"
 #include "model/quant.h"
 
@@ -161,6 +162,51 @@ static void f32_to_f16(const float *x, uint16_t *h, int n)
         h[i] = quant_f32_to_f16(x[i]);
 }
 
+static void f32_to_q8_0(const float *x, int n, unsigned char *blocks)
+{
+    for (int i = 0; i < n; i += 32, blocks += sizeof(struct block_q8_0)) {
+        const int len = n - i < 32 ? n - i : 32;
+        float max = 0, zero = 0, d, inverse;
+        uint16_t h;
+
+        for (int j = 0; j < len; j++) {
+            max = fmaxf(max, fabsf(x[i + j]));
+            zero += x[i + j] - x[i + j]; /* NaN if one is not finite */
+        }
+        h = quant_f32_to_f16(max / 127.0f + zero);
+        d = quant_f16_to_f32(h);
+        inverse = d > 0 ? 1.0f / d : 0.0f;
+        memset(blocks, 0, sizeof(struct block_q8_0));
+        memcpy(blocks, &h, sizeof(h));
+        for (int j = 0; j < len; j++) {
+            float q = fminf(fmaxf(rintf(x[i + j] * inverse), -127.0f), 127.0f);
+            blocks[sizeof(h) + (size_t)j] = (unsigned char)(signed char)q;
+        }
+    }
+}
+
+static void q8_0_to_f32(const unsigned char *blocks, float *x, int n)
+{
+    quant_find(TYPE_Q8_0)->to_f32(blocks, x, n);
+}
+
+/* The sums and differences of pairs `h` apart, for h = 1, 2, 4, ... */
+static void hadamard(float *x, int n)
+{
+    for (int size; n >= 8; x += size, n -= size) {
+        for (size = 8; 2 * size <= n;)
+            size *= 2;
+        for (int h = 1; h < size; h *= 2)
+            for (int i = 0; i < size; i++)
+                if ((i & h) == 0) {
+                    float a = x[i], b = x[i + h];
+                    x[i] = a + b;
+                    x[i + h] = a - b;
+                }
+        scale_by(x, 1.0f / sqrtf((float)size), size);
+    }
+}
+
 static const matvec_fn matvec[KERNEL_TYPES] = {EACH_TYPE(MATVEC_ROW)};
 /* There is none: products read floats. */
 static const pack_fn pack[KERNEL_TYPES];
@@ -183,4 +229,7 @@ const struct cpu_kernels cpu_kernels_scalar = {
     .scale = scale_by,
     .f16_to_f32 = f16_to_f32,
     .f32_to_f16 = f32_to_f16,
+    .f32_to_q8_0 = f32_to_q8_0,
+    .q8_0_to_f32 = q8_0_to_f32,
+    .hadamard = hadamard,
 };

@@ -45,6 +45,7 @@ static struct kv kv_layout(const struct shape *shape, enum cache_type type, bool
         .n_head_kv = mla ? 1 : shape->n_head_kv,
         .k_width = mla ? shape->kv_rank + shape->rope_dim : shape->head_dim,
         .v_width = mla ? 0 : shape->head_dim,
+        .hadamard = !mla && type == CACHE_Q8_0,
     };
 
     kv.k_head_bytes = quant_row_bytes(kv.type, kv_padded(kv.type, kv.k_width));
@@ -130,25 +131,6 @@ unsigned char *kv_v_rows(const struct kv *kv, int layer)
                : kv_k_rows(kv, layer) + (size_t)kv->ctx * kv_k_row_bytes(kv);
 }
 
-/* n <= 32 values as one Q8_0 block: f16 scale, int8 codes, zeros after n. */
-static void store_q8_block(const float *x, int n, unsigned char *out)
-{
-    float max = 0, inverse;
-    uint16_t d;
-
-    for (int i = 0; i < n; i++)
-        max = fmaxf(max, fabsf(x[i]));
-    d = quant_f32_to_f16(max / 127.0f);
-    inverse = quant_f16_to_f32(d);
-    inverse = inverse > 0 ? 1.0f / inverse : 0.0f;
-    memset(out, 0, 2 + BLOCK);
-    memcpy(out, &d, sizeof(d));
-    for (int i = 0; i < n; i++) {
-        float q = fminf(fmaxf(rintf(x[i] * inverse), -127.0f), 127.0f);
-        out[2 + i] = (unsigned char)(signed char)q;
-    }
-}
-
 void kv_store(const struct kv *kv, const struct cpu_kernels *k, const float *x, int n,
               unsigned char *out)
 {
@@ -157,8 +139,7 @@ void kv_store(const struct kv *kv, const struct cpu_kernels *k, const float *x, 
     } else if (kv->type->type == TYPE_F16) {
         k->f32_to_f16(x, (uint16_t *)(void *)out, n);
     } else {
-        for (int i = 0; i < n; i += BLOCK, out += 2 + BLOCK)
-            store_q8_block(x + i, n - i < BLOCK ? n - i : BLOCK, out);
+        k->f32_to_q8_0(x, n, out);
     }
 }
 
@@ -167,8 +148,10 @@ void kv_load(const struct kv *kv, const struct cpu_kernels *k, const unsigned ch
 {
     if (kv->type->type == TYPE_F16)
         k->f16_to_f32((const uint16_t *)(const void *)row, out, n);
+    else if (kv->type->type == TYPE_Q8_0)
+        k->q8_0_to_f32(row, out, kv_padded(kv->type, n));
     else
-        kv->type->to_f32(row, out, kv_padded(kv->type, n));
+        memcpy(out, row, (size_t)n * sizeof(float));
 }
 
 /* ---- latent rows ---- */

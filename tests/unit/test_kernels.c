@@ -567,6 +567,100 @@ static void test_f16(void)
     each_table(f16_of);
 }
 
+/* The largest of the n values in the block of 32 that x[i] is in. */
+static float largest_of(const float *x, int i, int n)
+{
+    const int end = i / 32 * 32 + 32 < n ? i / 32 * 32 + 32 : n;
+    float max = 0;
+
+    for (int j = i / 32 * 32; j < end; j++)
+        max = fmaxf(max, fabsf(x[j]));
+    return max;
+}
+
+/* Blocks are those of the scalar kernels, byte by byte, and give back what they are. */
+static void q8_0_of(const struct cpu_kernels *k)
+{
+    enum { N = 200, PADDED = 224, BYTES = PADDED / 32 * 34 };
+    struct random rnd = {13};
+    float x[N], back[PADDED], want[PADDED];
+    unsigned char got[BYTES], expected[BYTES];
+
+    for (int n = 1; n <= N; n += n < 70 ? 1 : 13) {
+        const int padded = (n + 31) / 32 * 32;
+        const size_t bytes = (size_t)padded / 32 * 34;
+
+        random_floats(&rnd, x, N);
+        x[n - 1] *= n % 3 == 0 ? 1e6f : n % 3 == 1 ? 1e-6f : 0.0f;
+        k->f32_to_q8_0(x, n, got);
+        cpu_kernels_scalar.f32_to_q8_0(x, n, expected);
+        if (memcmp(got, expected, bytes) != 0)
+            FAIL("%s: %d values give other blocks of Q8_0", k->name, n);
+        k->q8_0_to_f32(got, back, padded);
+        cpu_kernels_scalar.q8_0_to_f32(got, want, padded);
+        CHECK(memcmp(back, want, (size_t)padded * sizeof(float)) == 0);
+        for (int i = 0; i < n; i++)
+            CHECK(fabsf(back[i] - x[i]) <= 0.57f * largest_of(x, i, n) / 127 + 4e-6f);
+        for (int i = n; i < padded; i++)
+            CHECK(back[i] == 0);
+    }
+    memset(x, 0, sizeof(x));
+    x[3] = NAN;
+    x[37] = -INFINITY;
+    k->f32_to_q8_0(x, 96, got);
+    k->q8_0_to_f32(got, back, 96);
+    CHECK(isnan(back[0]) && isnan(back[63]) && back[64] == 0);
+}
+
+static void test_q8_0(void)
+{
+    each_table(q8_0_of);
+}
+
+/* Element (i, j) of the matrix that n values are multiplied with. */
+static double hadamard_element(int n, int i, int j)
+{
+    for (int size; n >= 8; n -= size, i -= size, j -= size) {
+        for (size = 8; 2 * size <= n;)
+            size *= 2;
+        if (i < size && j < size)
+            return (__builtin_parity((unsigned)(i & j)) ? -1 : 1) / sqrt(size);
+        if (i < size || j < size)
+            return 0;
+    }
+    return i == j;
+}
+
+static void hadamard_of(const struct cpu_kernels *k)
+{
+    static const int sizes[] = {1, 7, 8, 15, 20, 32, 63, 64, 80, 96, 128, 200, 256};
+    struct random rnd = {17};
+    float x[257], y[257];
+
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        const int n = sizes[s];
+
+        random_floats(&rnd, x, 257);
+        memcpy(y, x, sizeof(x));
+        k->hadamard(y, n);
+        for (int i = 0; i < n; i++) {
+            double want = 0;
+            for (int j = 0; j < n; j++)
+                want += hadamard_element(n, i, j) * (double)x[j];
+            check_close(k, "hadamard", n, i, y[i], want, 1e-5);
+        }
+        CHECK(y[n] == x[n]);
+        k->hadamard(y, n);
+        for (int i = 0; i < n; i++)
+            check_close(k, "hadamard twice", n, i, y[i], (double)x[i], 1e-5);
+    }
+}
+
+static void test_hadamard(void)
+{
+    each_table(hadamard_of);
+}
+
 static void test_choice(void)
 {
     struct err err = {0};
@@ -593,6 +687,8 @@ int main(int argc, char **argv)
         {"elements", test_elements},
         {"extremes", test_extremes},
         {"f16", test_f16},
+        {"q8_0", test_q8_0},
+        {"hadamard", test_hadamard},
     };
 
     return test_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -36,12 +36,12 @@ static void real_close(struct real *r)
 }
 
 /* False where the test is skipped or has failed. */
-static bool real_open(struct real *r)
+static bool real_open(struct real *r, enum session_cache cache)
 {
     const char *path = getenv("HADAL_SMOLLM2");
     const char *json = test_shared("real/smollm2.json");
     struct engine_options opt = {.path = path, .backend = BACKEND_CPU};
-    struct session_options session = {.ctx_tokens = 1024};
+    struct session_options session = {.ctx_tokens = 1024, .cache = cache};
     struct err err = {.text = ""};
     size_t len;
     char *text;
@@ -96,7 +96,7 @@ static void check_all_greedy(const char *key)
     struct real r;
     const cJSON *item;
 
-    if (real_open(&r)) {
+    if (real_open(&r, SESSION_CACHE_F16)) {
         cJSON_ArrayForEach(item, json_get(r.expected, key))
         {
             check_greedy(r.s, item);
@@ -140,12 +140,12 @@ static bool predict(void *ctx, int position, const float *logits)
 }
 
 /* Perplexity beside the expected one, within `limit`. */
-static void check_perplexity(const char *what, double limit)
+static void check_perplexity(const char *what, enum session_cache cache, double limit)
 {
     struct real real;
     struct err err = {.text = ""};
 
-    if (real_open(&real)) {
+    if (real_open(&real, cache)) {
         const cJSON *item = json_get(real.expected, "perplexity");
         double want = number_of(item, "perplexity");
         int n;
@@ -165,7 +165,8 @@ static void check_perplexity(const char *what, double limit)
 
 static void perplexity(void)
 {
-    check_perplexity("as is", 0.003);
+    check_perplexity("as is", SESSION_CACHE_F16, 0.003);
+    check_perplexity("a cache of Q8_0", SESSION_CACHE_Q8_0, 0.003);
 }
 
 /* Each set of kernels that this processor has, beside exact float arithmetic. Eight
@@ -180,10 +181,10 @@ static void kernels(void)
             break; /* minutes there */
         setenv("HADAL_CPU", k->name, 1);
         setenv("HADAL_ACTIVATIONS", "16", 1);
-        check_perplexity(k->name, 0.003);
+        check_perplexity(k->name, SESSION_CACHE_F16, 0.003);
         setenv("HADAL_ACTIVATIONS", "8", 1);
         if (strcmp(k->name, "scalar") != 0) /* it computes in floats either way */
-            check_perplexity(k->name, 0.01);
+            check_perplexity(k->name, SESSION_CACHE_F16, 0.01);
         unsetenv("HADAL_ACTIVATIONS");
         unsetenv("HADAL_CPU");
     }
