@@ -85,7 +85,8 @@ static size_t part_floats(const struct attend *t)
 struct attend_memory {
     float *q;     /* [QUERIES][stride], scaled */
     float *score; /* [QUERIES][ATTN_TILE] */
-    float *panel; /* [k_pad][PANEL_ROWS_MAX] keys, or [ATTN_TILE][stride] of them */
+    float *key;   /* [ATTN_TILE][stride] */
+    float *panel; /* [k_pad][PANEL_ROWS_MAX] of them */
     float *value; /* [ATTN_TILE][v_pad] */
     float *part;  /* struct part */
     float *total; /* struct part */
@@ -122,12 +123,13 @@ static struct attend_memory memory_of(const struct attend *t,
     m.stride = padded(m.k_pad, r);
     k = (size_t)m.stride;
     v = (size_t)m.v_pad;
-    need = QUERIES * k + QUERIES * ATTN_TILE + k * (size_t)r + ATTN_TILE * v +
-           2 * QUERIES * (2 + v) + 96; /* 96: room to align six arrays */
+    need = QUERIES * k + QUERIES * ATTN_TILE + ATTN_TILE * k + k * (size_t)r +
+           ATTN_TILE * v + 2 * QUERIES * (2 + v) + 96; /* 96: room to align arrays */
     at = attn_memory(scratch, need);
     m.q = at;
     m.score = m.q + QUERIES * k;
-    m.panel = m.score + QUERIES * ATTN_TILE;
+    m.key = m.score + QUERIES * ATTN_TILE;
+    m.panel = m.key + ATTN_TILE * k;
     m.value = m.panel + k * (size_t)r;
     m.part = m.value + ATTN_TILE * v;
     m.total = m.part + (QUERIES * (2 + v) + 15) / 16 * 16;
@@ -169,21 +171,19 @@ static void load_rows(const struct attend *t, const unsigned char *row,
     }
 }
 
-/* Where the values of n positions from p0 are, and how far apart: with few queries of
- * latent attention the keys, of which they are the beginning, are there already. */
+/* Where the values of n positions from p0 are, and how far apart: in latent attention
+ * they are the beginnings of the keys, which are there already. */
 static const float *values(const struct attend *t, const struct attend_memory *m,
                            int head, int p0, int n, size_t *stride)
 {
-    const bool mla = t->kv->v_width == 0;
-    size_t row_bytes = mla ? kv_k_row_bytes(t->kv) : kv_v_row_bytes(t->kv);
-    size_t head_bytes = mla ? 0 : t->kv->v_head_bytes;
+    const size_t row_bytes = kv_v_row_bytes(t->kv);
+    const size_t at = (size_t)p0 * row_bytes + (size_t)head * t->kv->v_head_bytes;
 
-    if (mla && t->block <= FEW_QUERIES) {
+    if (t->kv->v_width == 0) {
         *stride = (size_t)m->stride;
-        return m->panel;
+        return m->key;
     }
-    load_rows(t, t->v + (size_t)p0 * row_bytes + (size_t)head * head_bytes, row_bytes,
-              n, t->v_width, m->value, m->v_pad);
+    load_rows(t, t->v + at, row_bytes, n, t->v_width, m->value, m->v_pad);
     *stride = (size_t)m->v_pad;
     return m->value;
 }
@@ -202,15 +202,16 @@ static void scores(const struct attend *t, const struct attend_memory *m, int he
 
     for (int j = 0; j < n; j += step, row += (size_t)step * row_bytes) {
         int rows = n - j < step ? n - j : step;
+        float *key = m->key + j * m->stride;
 
+        load_rows(t, row, row_bytes, rows, t->kv->k_width, key, m->stride);
         if (few) {
-            float *keys = m->panel + j * m->stride;
-            load_rows(t, row, row_bytes, rows, t->kv->k_width, keys, m->stride);
-            k->dots(m->q, stride, n_q, keys, stride, rows, m->stride, m->score + j,
+            k->dots(m->q, stride, n_q, key, stride, rows, m->stride, m->score + j,
                     ATTN_TILE);
             continue;
         }
-        k->pack_f32[t->kv->type->type](row, row_bytes, rows, 0, m->k_pad, m->panel);
+        k->pack_f32[TYPE_F32]((const unsigned char *)key, stride * sizeof(float), rows,
+                              0, m->k_pad, m->panel);
         k->gemm_f32(m->panel, (size_t)k->panel_rows, m->k_pad, rows, m->q, stride, n_q,
                     m->score + j, ATTN_TILE, false);
     }
