@@ -340,13 +340,14 @@ static void whole_unit(void *ctx, int unit, int thread)
     }
 }
 
-/* Decode: one part of the positions of a block of queries. */
+/* Decode: one part of the positions of a block of queries. The heads of a part follow
+ * each other, since they lie side by side in the cache. */
 static void part_unit(void *ctx, int unit, int thread)
 {
     const struct attend *t = ctx;
     struct attend_memory m = memory_of(t, &t->be->thread[thread]);
-    int p0 = unit % t->n_parts * PART, head = unit / t->n_parts % t->kv->n_head_kv;
-    int block = unit / t->n_parts / t->kv->n_head_kv, q0 = block * t->block;
+    int head = unit % t->kv->n_head_kv, part = unit / t->kv->n_head_kv;
+    int p0 = part % t->n_parts * PART, block = part / t->n_parts, q0 = block * t->block;
     int n_q = block_size(t, block), end = t->pos[(q0 + n_q - 1) / t->per] + 1;
 
     if (end > p0 + PART)
@@ -363,14 +364,14 @@ static void merge_unit(void *ctx, int unit, int thread)
     const struct cpu_kernels *k = t->be->kernels;
     int head = unit % t->kv->n_head_kv, query = unit / t->kv->n_head_kv;
     int block = query / t->block, i = query % t->block;
-    int first = (block * t->kv->n_head_kv + head) * t->n_parts;
+    int first = block * t->n_parts * t->kv->n_head_kv + head;
     float m = -INFINITY, l = 0, *u = out_row(t, head, query);
 
     (void)thread;
     memset(u, 0, (size_t)t->v_width * sizeof(float));
     for (int j = 0; j < t->n_parts; j++) {
-        struct part p =
-            part_at(t->partial + (size_t)(first + j) * part_floats(t), t->block);
+        int from = first + j * t->kv->n_head_kv;
+        struct part p = part_at(t->partial + (size_t)from * part_floats(t), t->block);
         merge(k, &m, &l, u, p.m[i], p.l[i], p.u + (size_t)i * (size_t)t->v_width,
               t->v_width);
     }

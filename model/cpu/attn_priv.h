@@ -100,7 +100,7 @@ struct attend {
     const int32_t *pos;
     float scale;
     int n_blocks, n_parts, block; /* block: queries of one */
-    float *partial;               /* [block][key head][part] of struct part, or NULL */
+    float *partial;               /* [block][part][key head] of struct part, or NULL */
 };
 
 /* Sets kv, k, v, pos, n_queries and the units, and computes. q and out: of the first of
