@@ -271,15 +271,17 @@ ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
     struct lanes x;
 
     load_lanes(f, a, g, &x);
+    UNROLL
     for (int r = 0; r < n; r++)
         sum[r] = _mm256_add_ps(
             sum[r], load_scales(f.type, w + (size_t)r * row_bytes, &x, &s[r]));
+    UNROLL
     for (int r = 0; r < n; r++)
         sum[r] = _mm256_add_ps(
             sum[r], group_sum(f, w + (size_t)r * row_bytes, n_blocks, &s[r], &x));
 }
 
-/* Up to ROWS rows. */
+/* n rows, a constant. */
 ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
                              size_t row_bytes, const struct act *a, float *y)
 {
@@ -288,6 +290,7 @@ ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
     unsigned char copy[ROWS][8 * sizeof(struct block_q8_0)];
     __m256 sum[ROWS];
 
+    UNROLL
     for (int r = 0; r < n; r++)
         sum[r] = _mm256_setzero_ps();
     for (int g = 0; g < n_whole; g++) {
@@ -299,11 +302,13 @@ ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
     if (x86_is_small(f.type) && n_left > 0) {
         x86_ask_ahead(n, w, row_bytes, (size_t)n_whole * bytes,
                       row_bytes - (size_t)n_whole * bytes);
+        UNROLL
         for (int r = 0; r < n; r++)
             (void)x86_group(f.type, w + (size_t)r * row_bytes + (size_t)n_whole * bytes,
                             n_left, copy[r]);
         add_group(f, n, copy[0], sizeof(copy[0]), n_left / 32, a, n_whole, sum);
     }
+    UNROLL
     for (int r = 0; r < n; r++)
         y[r] = sum8(sum[r]);
 }
@@ -315,20 +320,27 @@ ALWAYS_INLINE int rows_of(enum tensor_type type)
     return type == TYPE_Q8_0 || type == TYPE_Q6_K ? 1 : ROWS;
 }
 
+ALWAYS_INLINE void form_rows(enum tensor_type type, int n, const unsigned char *w,
+                             size_t row_bytes, const struct act *a, float *y)
+{
+    const struct form one = {type, false}, two = {type, true};
+
+    if (a->residual)
+        some_rows(two, n, w, row_bytes, a, y);
+    else
+        some_rows(one, n, w, row_bytes, a, y);
+}
+
 ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
                           size_t row_bytes, int n_rows, const struct act *a, float *y)
 {
-    const struct form one = {type, false}, two = {type, true};
     const int step = rows_of(type);
+    int r = 0;
 
-    for (int r = 0; r < n_rows; r += step) {
-        int n = n_rows - r < step ? n_rows - r : step;
-
-        if (a->residual)
-            some_rows(two, n, w + (size_t)r * row_bytes, row_bytes, a, y + r);
-        else
-            some_rows(one, n, w + (size_t)r * row_bytes, row_bytes, a, y + r);
-    }
+    for (; r + step <= n_rows; r += step)
+        form_rows(type, step, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+    for (; r < n_rows; r++)
+        form_rows(type, 1, w + (size_t)r * row_bytes, row_bytes, a, y + r);
 }
 
 /* ---- float weights ---- */

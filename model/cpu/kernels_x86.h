@@ -448,6 +448,7 @@ ALWAYS_INLINE void x86_ask_ahead(int n, const unsigned char *w, size_t row_bytes
     const size_t ahead = tile > PREFETCH_BYTES ? tile : PREFETCH_BYTES;
     const unsigned char *from = w + ahead + (size_t)n * at;
 
+    UNROLL
     for (size_t i = 0; i < (size_t)n * bytes; i += 64)
         _mm_prefetch((const char *)from + i, _MM_HINT_T1);
 }
