@@ -148,9 +148,21 @@ struct scales {
     __m256i integer;
 };
 
-/* Fills *out and returns the part of the minima. */
+/* Of 8 numbers the first n, zeros for the others. */
+ALWAYS_INLINE __m256 first_of(__m256 x, int n)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+
+    return _mm256_and_ps(
+        x, _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane)));
+}
+
+/* Fills *out and returns the part of the minima. Of a small type there may be less than
+ * 8 blocks: what was read behind them belongs to another row, as whose scale it may be
+ * no number. */
 ALWAYS_INLINE __m256 load_scales(enum tensor_type type, const unsigned char *group,
-                                 const struct lanes *a, struct scales *out)
+                                 int n_blocks, const struct lanes *a,
+                                 struct scales *out)
 {
     struct x86_scales32 wide;
     struct x86_scales16 narrow;
@@ -164,6 +176,10 @@ ALWAYS_INLINE __m256 load_scales(enum tensor_type type, const unsigned char *gro
         sum = _mm256_fmadd_ps(narrow.min[1], a->sum16[1], sum);
     } else {
         wide = x86_scales32(type, group);
+        if (x86_is_small(type) && n_blocks < 8) {
+            wide.scale = first_of(wide.scale, n_blocks);
+            wide.min = first_of(wide.min, n_blocks);
+        }
         if (!x86_is_signed(type))
             sum = _mm256_mul_ps(wide.min, a->sum);
     }
@@ -273,40 +289,54 @@ ALWAYS_INLINE void add_group(struct form f, int n, const unsigned char *w,
     load_lanes(f, a, g, &x);
     UNROLL
     for (int r = 0; r < n; r++)
-        sum[r] = _mm256_add_ps(
-            sum[r], load_scales(f.type, w + (size_t)r * row_bytes, &x, &s[r]));
+        sum[r] = _mm256_add_ps(sum[r], load_scales(f.type, w + (size_t)r * row_bytes,
+                                                   n_blocks, &x, &s[r]));
     UNROLL
     for (int r = 0; r < n; r++)
         sum[r] = _mm256_add_ps(
             sum[r], group_sum(f, w + (size_t)r * row_bytes, n_blocks, &s[r], &x));
 }
 
-/* n rows, a constant. */
+/* The last blocks, less than 8, of the group of n rows that begins at `group` in the
+ * first. */
+ALWAYS_INLINE void add_rest(struct form f, int n, const unsigned char *group,
+                            size_t row_bytes, const unsigned char *end, int n_blocks,
+                            const struct act *a, int g, __m256 *sum)
+{
+    unsigned char copy[ROWS][8 * sizeof(struct block_q8_0)];
+    const unsigned char *last = group + (size_t)(n - 1) * row_bytes;
+
+    if ((size_t)(end - last) < x86_group_bytes(f.type)) {
+        UNROLL
+        for (int r = 0; r < n; r++)
+            (void)x86_group(f.type, group + (size_t)r * row_bytes, 32 * n_blocks,
+                            copy[r]);
+        group = copy[0];
+        row_bytes = sizeof(copy[0]);
+    }
+    add_group(f, n, group, row_bytes, n_blocks, a, g, sum);
+}
+
+/* n rows, a constant. `end` is where the weight's last row ends. */
 ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
-                             size_t row_bytes, const struct act *a, float *y)
+                             size_t row_bytes, const unsigned char *end,
+                             const struct act *a, float *y)
 {
     const size_t bytes = x86_group_bytes(f.type);
     const int n_whole = a->n_in / GROUP, n_left = a->n_in % GROUP;
-    unsigned char copy[ROWS][8 * sizeof(struct block_q8_0)];
+    const size_t whole_bytes = (size_t)n_whole * bytes;
     __m256 sum[ROWS];
 
     UNROLL
     for (int r = 0; r < n; r++)
         sum[r] = _mm256_setzero_ps();
     for (int g = 0; g < n_whole; g++) {
-        const unsigned char *group = w + (size_t)g * bytes;
-
         x86_ask_ahead(n, w, row_bytes, (size_t)g * bytes, bytes);
-        add_group(f, n, group, row_bytes, 8, a, g, sum);
+        add_group(f, n, w + (size_t)g * bytes, row_bytes, 8, a, g, sum);
     }
     if (x86_is_small(f.type) && n_left > 0) {
-        x86_ask_ahead(n, w, row_bytes, (size_t)n_whole * bytes,
-                      row_bytes - (size_t)n_whole * bytes);
-        UNROLL
-        for (int r = 0; r < n; r++)
-            (void)x86_group(f.type, w + (size_t)r * row_bytes + (size_t)n_whole * bytes,
-                            n_left, copy[r]);
-        add_group(f, n, copy[0], sizeof(copy[0]), n_left / 32, a, n_whole, sum);
+        x86_ask_ahead(n, w, row_bytes, whole_bytes, row_bytes - whole_bytes);
+        add_rest(f, n, w + whole_bytes, row_bytes, end, n_left / 32, a, n_whole, sum);
     }
     UNROLL
     for (int r = 0; r < n; r++)
@@ -321,26 +351,28 @@ ALWAYS_INLINE int rows_of(enum tensor_type type)
 }
 
 ALWAYS_INLINE void form_rows(enum tensor_type type, int n, const unsigned char *w,
-                             size_t row_bytes, const struct act *a, float *y)
+                             size_t row_bytes, const unsigned char *end,
+                             const struct act *a, float *y)
 {
     const struct form one = {type, false}, two = {type, true};
 
     if (a->residual)
-        some_rows(two, n, w, row_bytes, a, y);
+        some_rows(two, n, w, row_bytes, end, a, y);
     else
-        some_rows(one, n, w, row_bytes, a, y);
+        some_rows(one, n, w, row_bytes, end, a, y);
 }
 
 ALWAYS_INLINE void matvec(enum tensor_type type, const unsigned char *w,
                           size_t row_bytes, int n_rows, const struct act *a, float *y)
 {
+    const unsigned char *end = w + (size_t)n_rows * row_bytes;
     const int step = rows_of(type);
     int r = 0;
 
     for (; r + step <= n_rows; r += step)
-        form_rows(type, step, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+        form_rows(type, step, w + (size_t)r * row_bytes, row_bytes, end, a, y + r);
     for (; r < n_rows; r++)
-        form_rows(type, 1, w + (size_t)r * row_bytes, row_bytes, a, y + r);
+        form_rows(type, 1, w + (size_t)r * row_bytes, row_bytes, end, a, y + r);
 }
 
 /* ---- float weights ---- */
