@@ -12,10 +12,7 @@ extern const matvec_fn avx2_matvec[KERNEL_TYPES];
 extern const pack_fn avx2_pack[KERNEL_TYPES];
 extern const pack_f32_fn avx2_pack_f32[KERNEL_TYPES];
 
-enum {
-    AVX2_PANEL_ROWS = 32,
-    AVX2_COLS = 4, /* rows of activations in a tile of gemm */
-};
+enum { AVX2_PANEL_ROWS = 32 };
 /* struct panel.kind: scales of 32 or of 16, with minima; scales of 32, signed codes */
 enum panel_kind { PANEL_WIDE, PANEL_NARROW, PANEL_SIGNED };
 
@@ -136,32 +133,28 @@ ALWAYS_INLINE __m256 exp8(__m256 x)
     return _mm256_and_ps(p, keep);
 }
 
-/* A gemm_fn for all kinds of panels, by tiles of up to 8 rows and AVX2_COLS rows of
- * activations: tile(kind, panel, row / 8, n_rows, act, column, n_columns, y, ldy, add),
- * of which kind and n_columns are constants. */
+/* A gemm_fn for all kinds of panels, by tiles of up to 8 rows and `cols` (4 or 8) rows
+ * of activations: tile(kind, panel, row / 8, n_rows, act, column, n_columns, y, ldy,
+ * add), of which kind and n_columns are constants. */
 #define AVX2_TILE(n, tile)                                                             \
-    tile(kind, p, r / 8, n_rows - r < 8 ? n_rows - r : 8, a, c, n,                     \
-         y + (size_t)c * ldy + r, ldy, add)
-#define AVX2_GEMM(name, tile)                                                          \
+    case n:                                                                            \
+        tile(kind, p, r / 8, n_rows - r < 8 ? n_rows - r : 8, a, c, n,                 \
+             y + (size_t)c * ldy + r, ldy, add);                                       \
+        break;
+#define AVX2_CASES_4(tile)                                                             \
+    AVX2_TILE(1, tile) AVX2_TILE(2, tile) AVX2_TILE(3, tile) AVX2_TILE(4, tile)
+#define AVX2_CASES_8(tile)                                                             \
+    AVX2_CASES_4(tile)                                                                 \
+    AVX2_TILE(5, tile) AVX2_TILE(6, tile) AVX2_TILE(7, tile) AVX2_TILE(8, tile)
+#define AVX2_GEMM(name, tile, cols)                                                    \
     ALWAYS_INLINE void name##_kind(int kind, const struct panel *p, int n_rows,        \
                                    const struct act *a, int n_cols, float *y,          \
                                    size_t ldy, bool add)                               \
     {                                                                                  \
-        for (int c = 0; c < n_cols; c += AVX2_COLS)                                    \
+        for (int c = 0; c < n_cols; c += cols)                                         \
             for (int r = 0; r < n_rows; r += 8)                                        \
-                switch (n_cols - c) {                                                  \
-                case 1:                                                                \
-                    AVX2_TILE(1, tile);                                                \
-                    break;                                                             \
-                case 2:                                                                \
-                    AVX2_TILE(2, tile);                                                \
-                    break;                                                             \
-                case 3:                                                                \
-                    AVX2_TILE(3, tile);                                                \
-                    break;                                                             \
-                default:                                                               \
-                    AVX2_TILE(AVX2_COLS, tile);                                        \
-                    break;                                                             \
+                switch (n_cols - c < cols ? n_cols - c : cols) {                       \
+                    AVX2_CASES_##cols(tile)                                            \
                 }                                                                      \
     }                                                                                  \
     void name(const struct panel *p, int n_rows, const struct act *a, int n_cols,      \

@@ -16,7 +16,7 @@
 
 enum {
     R = AVX2_PANEL_ROWS,
-    COLS = AVX2_COLS, /* of a tile: 2 * 4 sums, of 16 registers */
+    COLS = 8, /* of a tile: as many sums of 16 registers */
     ACT_MAX = 16383,
 };
 
@@ -113,20 +113,29 @@ static void record(const float *x, int n, unsigned char *out)
 
 /* ---- products ---- */
 
-/* Four activations, the same for all rows. */
-ALWAYS_INLINE __m256i four(const unsigned char *q)
+/* Two activations, the same for all rows. */
+ALWAYS_INLINE __m256i two(const unsigned char *q)
 {
-    int64_t x;
+    int32_t x;
 
     memcpy(&x, q, sizeof(x));
-    return _mm256_set1_epi64x(x);
+    return _mm256_set1_epi32(x);
 }
 
-ALWAYS_INLINE __m256i codes(int kind, const uint8_t *q)
+/* Of 4 codes of each of 8 rows the first two, or the other two, with 16 bits: the byte
+ * of an unsigned code goes below a zero, that of a signed one above, and down again. */
+ALWAYS_INLINE __m256i two_codes(int kind, __m256i all, bool others)
 {
-    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)q);
+    const char i = others ? 2 : 0;
+    const __m128i low = _mm_setr_epi8(i, -1, i + 1, -1, i + 4, -1, i + 5, -1, i + 8, -1,
+                                      i + 9, -1, i + 12, -1, i + 13, -1);
+    const __m128i high = _mm_setr_epi8(-1, i, -1, i + 1, -1, i + 4, -1, i + 5, -1,
+                                       i + 8, -1, i + 9, -1, i + 12, -1, i + 13);
 
-    return kind == PANEL_SIGNED ? _mm256_cvtepi8_epi16(x) : _mm256_cvtepu8_epi16(x);
+    if (kind != PANEL_SIGNED)
+        return _mm256_shuffle_epi8(all, _mm256_broadcastsi128_si256(low));
+    return _mm256_srai_epi16(
+        _mm256_shuffle_epi8(all, _mm256_broadcastsi128_si256(high)), 8);
 }
 
 /* Where a tile stands: in the panel, and in the first of its rows of activations. */
@@ -136,35 +145,35 @@ struct place {
     const unsigned char *a, *sum;
 };
 
-/* `step` columns of the panel, under one scale. A register has two sums of a row's. */
+/* `step` columns of the panel, under one scale. */
 ALWAYS_INLINE void tile_step(int kind, int step, const struct place *at,
                              size_t a_stride, int n_cols, __m256 acc[COLS])
 {
-    __m256i sum[COLS][2];
+    __m256i sum[COLS];
     __m256 scale, min;
 
     UNROLL
     for (int k = 0; k < step; k += 4) {
-        __m256i low = codes(kind, at->q + 8 * k),
-                high = codes(kind, at->q + 8 * k + 16);
+        __m256i all = x86_load(at->q + 8 * k);
 
         UNROLL
-        for (int c = 0; c < n_cols; c++) {
-            __m256i x = four(at->a + (size_t)c * a_stride + 2 * k);
-            __m256i a = _mm256_madd_epi16(low, x), b = _mm256_madd_epi16(high, x);
+        for (int i = 0; i < 2; i++) {
+            __m256i code = two_codes(kind, all, i == 1);
 
-            sum[c][0] = k == 0 ? a : add_now(sum[c][0], a);
-            sum[c][1] = k == 0 ? b : add_now(sum[c][1], b);
+            UNROLL
+            for (int c = 0; c < n_cols; c++) {
+                __m256i x = _mm256_madd_epi16(
+                    code, two(at->a + (size_t)c * a_stride + 2 * k + 4 * i));
+
+                sum[c] = k == 0 && i == 0 ? x : add_now(sum[c], x);
+            }
         }
     }
     scale = _mm256_loadu_ps(at->scale);
     min = _mm256_loadu_ps(at->min);
     UNROLL
     for (int c = 0; c < n_cols; c++) {
-        __m256i rows =
-            _mm256_permute4x64_epi64(_mm256_hadd_epi32(sum[c][0], sum[c][1]), 0xd8);
-
-        acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(rows), scale, acc[c]);
+        acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]), scale, acc[c]);
         if (kind != PANEL_SIGNED)
             acc[c] =
                 _mm256_fmadd_ps(min, float_at(at->sum + (size_t)c * a_stride), acc[c]);
@@ -219,7 +228,7 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int strip, int n_rows,
 
 static void gemm(const struct panel *p, int n_rows, const struct act *a, int n_cols,
                  float *y, size_t ldy, bool add);
-AVX2_GEMM(gemm, tile)
+AVX2_GEMM(gemm, tile, 8)
 
 /* Signed codes, whose products with 8 bits take a step more. */
 static const bool pays[KERNEL_TYPES] = {

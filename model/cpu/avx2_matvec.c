@@ -335,7 +335,7 @@ ALWAYS_INLINE void some_rows(struct form f, int n, const unsigned char *w,
         add_group(f, n, w + (size_t)g * bytes, row_bytes, 8, a, g, sum);
     }
     if (x86_is_small(f.type) && n_left > 0) {
-        x86_ask_ahead(n, w, row_bytes, whole_bytes, row_bytes - whole_bytes);
+        x86_ask_rest(n, w, row_bytes, whole_bytes, row_bytes - whole_bytes);
         add_rest(f, n, w + whole_bytes, row_bytes, end, n_left / 32, a, n_whole, sum);
     }
     UNROLL

@@ -12,8 +12,8 @@
 
 enum {
     R = AVX2_PANEL_ROWS,
-    COLS = AVX2_COLS, /* of a tile: 4 + 4 sums, of 16 registers */
-    COLS_F32 = 6      /* of gemm_f32: 2 * 6 sums */
+    COLS = 4,    /* of a tile: 4 + 4 sums, of 16 registers */
+    COLS_F32 = 6 /* of gemm_f32: 2 * 6 sums */
 };
 
 /* ---- panels ---- */
@@ -268,7 +268,7 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int strip, int n_rows,
         put8(y + (size_t)c * ldy, acc[c], n_rows, add);
 }
 
-AVX2_GEMM(avx2_gemm, tile)
+AVX2_GEMM(avx2_gemm, tile, 4)
 
 /* ---- float ---- */
 

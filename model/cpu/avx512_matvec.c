@@ -638,7 +638,7 @@ ALWAYS_INLINE __m512 one_row(struct form f, const unsigned char *w,
         add_products(f, 2, &u, &c->group[g], sum);
     }
     if (x86_is_small(f.type) && c->n_left > 0)
-        x86_ask_ahead(1, w, 0, 0, (size_t)c->n_left / 32 * x86_block_bytes(f.type));
+        x86_ask_rest(1, w, 0, 0, (size_t)c->n_left / 32 * x86_block_bytes(f.type));
     if (x86_is_small(f.type) && c->n_left > GROUP / 2)
         add_rest(f, 2, w, end, c->n_left, &c->group[g], sum);
     else if (x86_is_small(f.type) && c->n_left > 0)
