@@ -59,7 +59,9 @@ ALWAYS_INLINE __m512 add_pairs(__m512 sum, __m512i w, __m512i x)
     return _mm512_dpbf16_ps(sum, a, b);
 }
 
-/* The panel times n_cols rows of activations. */
+/* The panel times n_cols rows of activations. Weights of an expert that has few of them
+ * come from memory about as fast as they are multiplied, and packing would only wait:
+ * the first tile asks for as many bytes of the next rows as it reads. */
 ALWAYS_INLINE void tile(const struct panel *p, int n_rows, const struct act *act,
                         int first, int n_cols, float *y, size_t ldy, bool add)
 {
@@ -73,6 +75,10 @@ ALWAYS_INLINE void tile(const struct panel *p, int n_rows, const struct act *act
     for (int k = p->k0; k < p->k1; k += 2, w += 4 * R, a += 4) {
         __m512i w0 = _mm512_loadu_si512(w), w1 = _mm512_loadu_si512(w + 64);
 
+        if (first == 0) {
+            _mm_prefetch((const char *)p->next + 2 * k * R, _MM_HINT_T1);
+            _mm_prefetch((const char *)p->next + 2 * k * R + 64, _MM_HINT_T1);
+        }
         UNROLL
         for (int c = 0; c < n_cols; c++) {
             __m512i x = word_at(a + (size_t)c * act->q_stride);

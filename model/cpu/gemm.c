@@ -236,6 +236,8 @@ static void unit_panel(const struct backend *be, const struct job *job, int r0,
 
     if (wide != NULL && wide->pack[type] != NULL)
         pack = wide->pack[type];
+    /* units are handed out in order, one to each thread */
+    p->next = w + (size_t)(pool_n_threads(be->pool) * job->unit_rows) * job->row_bytes;
     for (p->k0 = 0; p->k0 < n_in; p->k0 = p->k1, add = true) {
         p->k1 = n_in - p->k0 < width ? n_in : p->k0 + width;
         pack(w, job->row_bytes, n_rows, p);

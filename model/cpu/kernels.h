@@ -105,6 +105,8 @@ struct panel {
     float *scale;   /* (k1-k0)/16 or /32 * R, with room for PANEL_K/16 * R */
     float *min;     /* the same */
     int32_t *cross; /* as many, with room for PANEL_K_WIDE/16 * R: avx512_int16.c */
+    const unsigned char *next; /* the rows that this thread packs next, if memory is to
+                                  be asked for them meanwhile: avx512_bf16.c */
 };
 
 /* y[r] = sum over i of w[r][i] * a[i] for n_rows rows; `a` has one row, of which both

@@ -291,6 +291,7 @@ static void multiply_wide(const struct cpu_kernels *k, const struct wide_kernels
         wide->record(s->x + (size_t)c * (size_t)s->n_in, s->n_in,
                      records + (size_t)c * a.q_stride);
     a.q = records;
+    p.next = s->w;
     for (int r = 0; r < s->n_out; r += k->panel_rows)
         for (p.k0 = 0; p.k0 < s->n_in; p.k0 = p.k1) {
             int n = s->n_out - r < k->panel_rows ? s->n_out - r : k->panel_rows;
