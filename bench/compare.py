@@ -153,7 +153,7 @@ def facts(a, files):
 
 def one_test(a, book, programs, path, threads, test, tokens, depth):
     gone = set()
-    name = os.path.basename(path)
+    name = os.path.basename(path) + (" " + a.label if a.label else "")
     for i in range(a.rounds):
         speed = memory(a, threads)
         for program, fn in programs.items():
@@ -263,6 +263,8 @@ def main():
     ap.add_argument("-n", type=int, default=32, help="tokens to decode")
     ap.add_argument("-d", type=numbers, default=[0], help="depths of the decodes (0,4096)")
     ap.add_argument("--start", action="store_true", help="also the time to the first token, and perplexities")
+    ap.add_argument("--label", help="put behind the files' names in tables: of other builds or instructions, "
+                    "as with HADAL_CPU=avx2 and peers that were built for it")
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--limit", type=int, default=600, help="seconds that one run may take")
     ap.add_argument("--wrap", type=shlex.split, default=[], help="a command to put in front of each run")
