@@ -44,17 +44,13 @@ static size_t record_bytes(int n_pad)
 static float largest(const float *x)
 {
     __m256 most = _mm256_setzero_ps(), zero = _mm256_setzero_ps();
-    float all[8], max = 0;
 
     for (int k = 0; k < GROUP; k += 8) {
         __m256 v = _mm256_loadu_ps(x + k);
         most = _mm256_max_ps(most, _mm256_andnot_ps(_mm256_set1_ps(-0.0F), v));
         zero = _mm256_fmadd_ps(_mm256_sub_ps(v, v), _mm256_setzero_ps(), zero);
     }
-    _mm256_storeu_ps(all, _mm256_add_ps(most, zero));
-    for (int i = 0; i < 8; i++)
-        max = all[i] <= max ? max : all[i]; /* keeps what is no number */
-    return max + sum8(zero);
+    return x86_max8(most) + sum8(zero);
 }
 
 /* GROUP values; returns their scale, in which what is not finite goes on. */

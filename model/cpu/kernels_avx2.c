@@ -118,16 +118,13 @@ ALWAYS_INLINE float magnitude(const __m256 v[4])
 {
     const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     __m256 max = _mm256_setzero_ps(), zero = _mm256_setzero_ps();
-    __m128 m;
 
     UNROLL
     for (int j = 0; j < 4; j++) {
         max = _mm256_max_ps(max, _mm256_and_ps(v[j], mask));
         zero = _mm256_fmadd_ps(v[j], _mm256_setzero_ps(), zero);
     }
-    m = _mm_max_ps(_mm256_castps256_ps128(max), _mm256_extractf128_ps(max, 1));
-    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m))) + sum8(zero);
+    return x86_max8(max) + sum8(zero);
 }
 
 /* Block b of a record. The codes fit 8 bits. */

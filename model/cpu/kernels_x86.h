@@ -123,6 +123,15 @@ ALWAYS_INLINE size_t x86_group_bytes(enum tensor_type type)
     return x86_block_bytes(type) * (x86_is_small(type) ? 8 : 1);
 }
 
+/* The largest of 8; what is no number may be lost. */
+ALWAYS_INLINE float x86_max8(__m256 x)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
 /* ---- records ---- */
 
 /* Beside the codes of block b (of 32) of a record: the scale, and the sums, of which

@@ -10,14 +10,6 @@
 
 #include "model/cpu/kernels_x86.h"
 
-ALWAYS_INLINE float x86_max8(__m256 x)
-{
-    __m128 m = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-
-    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
-}
-
 ALWAYS_INLINE void x86_put_q8_0(const float *x, unsigned char *block)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f);
