@@ -136,26 +136,16 @@ ALWAYS_INLINE __m256 exp8(__m256 x)
 /* A gemm_fn for all kinds of panels, by tiles of up to 8 rows and `cols` (4 or 8) rows
  * of activations: tile(kind, panel, row / 8, n_rows, act, column, n_columns, y, ldy,
  * add), of which kind and n_columns are constants. */
-#define AVX2_TILE(n, tile)                                                             \
-    case n:                                                                            \
-        tile(kind, p, r / 8, n_rows - r < 8 ? n_rows - r : 8, a, c, n,                 \
-             y + (size_t)c * ldy + r, ldy, add);                                       \
-        break;
-#define AVX2_CASES_4(tile)                                                             \
-    AVX2_TILE(1, tile) AVX2_TILE(2, tile) AVX2_TILE(3, tile) AVX2_TILE(4, tile)
-#define AVX2_CASES_8(tile)                                                             \
-    AVX2_CASES_4(tile)                                                                 \
-    AVX2_TILE(5, tile) AVX2_TILE(6, tile) AVX2_TILE(7, tile) AVX2_TILE(8, tile)
-#define AVX2_GEMM(name, tile, cols)                                                    \
+#define AVX2_STRIPS(c, n)                                                              \
+    for (int r = 0; r < n_rows; r += 8)                                                \
+    tile(kind, p, r / 8, n_rows - r < 8 ? n_rows - r : 8, a, c, n,                     \
+         y + (size_t)(c)*ldy + r, ldy, add)
+#define AVX2_GEMM(name, cols)                                                          \
     ALWAYS_INLINE void name##_kind(int kind, const struct panel *p, int n_rows,        \
                                    const struct act *a, int n_cols, float *y,          \
                                    size_t ldy, bool add)                               \
     {                                                                                  \
-        for (int c = 0; c < n_cols; c += cols)                                         \
-            for (int r = 0; r < n_rows; r += 8)                                        \
-                switch (n_cols - c < cols ? n_cols - c : cols) {                       \
-                    AVX2_CASES_##cols(tile)                                            \
-                }                                                                      \
+        WIDE_TILES(n_cols, cols, AVX2_STRIPS, WIDE_CASES_##cols)                       \
     }                                                                                  \
     void name(const struct panel *p, int n_rows, const struct act *a, int n_cols,      \
               float *y, size_t ldy, bool add)                                          \

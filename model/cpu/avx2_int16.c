@@ -57,13 +57,13 @@ static float largest(const float *x)
 static float quantise_group(const float *x, int16_t *q)
 {
     const float max = largest(x);
-    const bool some = max >= 1e-30F && max <= FLT_MAX;
-    const __m256 inverse = _mm256_set1_ps(ACT_MAX / (some ? max : 1.0F));
+    __m256 inverse;
 
-    if (!some) {
+    if (!(max >= 1e-30F && max <= FLT_MAX)) {
         memset(q, 0, GROUP * sizeof(*q));
         return max < 1e-30F ? 0 : max / ACT_MAX;
     }
+    inverse = _mm256_set1_ps(ACT_MAX / max);
     for (int k = 0; k < GROUP; k += 16) {
         __m256 a = _mm256_mul_ps(_mm256_loadu_ps(x + k), inverse);
         __m256 b = _mm256_mul_ps(_mm256_loadu_ps(x + k + 8), inverse);
@@ -224,7 +224,7 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int strip, int n_rows,
 
 static void gemm(const struct panel *p, int n_rows, const struct act *a, int n_cols,
                  float *y, size_t ldy, bool add);
-AVX2_GEMM(gemm, tile, 8)
+AVX2_GEMM(gemm, 8)
 
 /* Signed codes, whose products with 8 bits take a step more. */
 static const bool pays[KERNEL_TYPES] = {

@@ -268,7 +268,7 @@ ALWAYS_INLINE void tile(int kind, const struct panel *p, int strip, int n_rows,
         put8(y + (size_t)c * ldy, acc[c], n_rows, add);
 }
 
-AVX2_GEMM(avx2_gemm, tile, 4)
+AVX2_GEMM(avx2_gemm, 4)
 
 /* ---- float ---- */
 

@@ -74,30 +74,4 @@ ALWAYS_INLINE void transpose_square(__m512i r[16])
     }
 }
 
-/* Runs TILE(c, n) for columns c..c+n-1, n at most `cols`, in tiles of about the same
- * size: narrow ones wait for their own sums. */
-#define WIDE_CASE(n, TILE)                                                             \
-    case n:                                                                            \
-        TILE(c, n);                                                                    \
-        break;
-#define WIDE_TILES(n_cols, cols, TILE, CASES)                                          \
-    for (int c = 0, left = ((n_cols) + (cols)-1) / (cols), n_tile; left > 0;           \
-         c += n_tile, left--) {                                                        \
-        n_tile = ((n_cols)-c + left - 1) / left;                                       \
-        switch (n_tile) {                                                              \
-            CASES(TILE)                                                                \
-        default:                                                                       \
-            break;                                                                     \
-        }                                                                              \
-    }
-#define WIDE_CASES_6(TILE)                                                             \
-    WIDE_CASE(1, TILE)                                                                 \
-    WIDE_CASE(2, TILE)                                                                 \
-    WIDE_CASE(3, TILE) WIDE_CASE(4, TILE) WIDE_CASE(5, TILE) WIDE_CASE(6, TILE)
-#define WIDE_CASES_12(TILE)                                                            \
-    WIDE_CASES_6(TILE)                                                                 \
-    WIDE_CASE(7, TILE)                                                                 \
-    WIDE_CASE(8, TILE)                                                                 \
-    WIDE_CASE(9, TILE) WIDE_CASE(10, TILE) WIDE_CASE(11, TILE) WIDE_CASE(12, TILE)
-
 #endif
