@@ -151,9 +151,13 @@ def facts(a, files):
             "date": time.strftime("%Y-%m-%d"), "versions": versions}
 
 
+def name_of(a, path):
+    return os.path.basename(path) + (" " + a.label if a.label else "")
+
+
 def one_test(a, book, programs, path, threads, test, tokens, depth):
     gone = set()
-    name = os.path.basename(path) + (" " + a.label if a.label else "")
+    name = name_of(a, path)
     for i in range(a.rounds):
         speed = memory(a, threads)
         for program, fn in programs.items():
@@ -174,7 +178,7 @@ def one_start(a, book, path, threads):
     for i in range(a.rounds):
         for program, fn in (("hadal", hadal_start), ("llama.cpp", llama_cpp_start)):
             try:
-                book.add(kind="start", file=os.path.basename(path), threads=threads, round=i, program=program,
+                book.add(kind="start", file=name_of(a, path), threads=threads, round=i, program=program,
                          **fn(a, path, threads))
             except Missing as why:
                 print("%s, start: %s" % (program, why), file=sys.stderr)
